@@ -1,0 +1,14 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  // Tests run the sources: packages export them under this condition, beside what is built.
+  resolve: { conditions: ["@emporium/source"] },
+  ssr: { resolve: { conditions: ["@emporium/source"], externalConditions: ["@emporium/source"] } },
+  test: {
+    include: ["**/*.test.ts"],
+    exclude: ["**/node_modules/**", "**/dist/**", "**/.nx/**"],
+    setupFiles: ["reflect-metadata"],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+});
