@@ -11,7 +11,7 @@ writeIndexes();
 
 /** `@emporium/contracts/inventory/v1` exports what the files of `emporium.inventory.v1` declare. */
 function writeIndexes() {
-  const files = globSync("{emporium,google}/**/*_pb.ts", { cwd: contracts }).sort();
+  const files = globSync("{emporium,google,grpc}/**/*_pb.ts", { cwd: contracts }).sort();
   for (const [folder, members] of Object.entries(
     Object.groupBy(files, (file) => dirname(file)),
   )) {

@@ -1,0 +1,98 @@
+import { randomUUID } from "node:crypto";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { EngineReason } from "@emporium/contracts/options/v1";
+import { Catch, type ExceptionFilter, HttpException } from "@nestjs/common";
+import { GrpcException, RpcException } from "@nestjs/microservices";
+import { type Observable, throwError } from "rxjs";
+import { engineFailure } from "./failure.js";
+import { fromStatus, isServiceError } from "./status.js";
+
+/** Where the engine tells of errors that callers must not see. */
+export interface ErrorLog {
+  error(fields: Record<string, unknown>, message: string): void;
+}
+
+/** HTTP status to gRPC code, after `google.rpc.Code`'s own comments. */
+const httpCodes: Record<number, Code> = {
+  400: Code.InvalidArgument,
+  401: Code.Unauthenticated,
+  403: Code.PermissionDenied,
+  404: Code.NotFound,
+  405: Code.Unimplemented,
+  408: Code.DeadlineExceeded,
+  409: Code.Aborted,
+  410: Code.NotFound,
+  412: Code.FailedPrecondition,
+  413: Code.ResourceExhausted,
+  416: Code.OutOfRange,
+  422: Code.InvalidArgument,
+  429: Code.ResourceExhausted,
+  499: Code.Canceled,
+  501: Code.Unimplemented,
+  503: Code.Unavailable,
+  504: Code.DeadlineExceeded,
+};
+
+/**
+ * Turns whatever was thrown into the error that the caller sees.
+ *
+ * - a `ConnectError` (also `failure(...)`) as it is
+ * - an error of a call to another service: that service's code and details
+ * - Nest's `HttpException`, `GrpcException` and `RpcException`: the matching code
+ * - an abort: CANCELLED, or DEADLINE_EXCEEDED for a timeout
+ * - anything else: INTERNAL with an id; the text goes to the log under the same id and nowhere else
+ */
+export function toConnectError(error: unknown, log: ErrorLog): ConnectError {
+  if (error instanceof ConnectError)
+    return error.code === Code.Internal && error.details.length === 0
+      ? internal(error, log)
+      : error;
+  if (isServiceError(error)) return fromStatus(error);
+  if (error instanceof HttpException) {
+    const code = httpCodes[error.getStatus()];
+    return code ? new ConnectError(error.message, code) : internal(error, log);
+  }
+  if (error instanceof GrpcException) return fromGrpcException(error, log);
+  if (error instanceof RpcException) return fromRpcException(error, log);
+  if (error instanceof Error && error.name === "AbortError")
+    return new ConnectError("The call was cancelled", Code.Canceled);
+  if (error instanceof Error && error.name === "TimeoutError")
+    return new ConnectError("Deadline exceeded", Code.DeadlineExceeded);
+  return internal(error, log);
+}
+
+function fromGrpcException(error: GrpcException, log: ErrorLog): ConnectError {
+  const code = error.getCode() as number;
+  return code === 2 || code === 13 ? internal(error, log) : new ConnectError(error.message, code);
+}
+
+/** What Nest's own guard consumer throws when a guard says no. */
+const FORBIDDEN = "Forbidden resource";
+
+function fromRpcException(error: RpcException, log: ErrorLog): ConnectError {
+  const said = error.getError();
+  if (said === FORBIDDEN) return engineFailure(EngineReason.FORBIDDEN, FORBIDDEN);
+  const code = typeof said === "object" && "code" in said ? said.code : undefined;
+  return typeof code === "number" && code in Code
+    ? new ConnectError(error.message, code)
+    : internal(error, log);
+}
+
+function internal(error: unknown, log: ErrorLog): ConnectError {
+  const errorId = randomUUID();
+  log.error({ error_id: errorId, err: error }, "A call failed for a reason that callers do not see");
+  return engineFailure(EngineReason.INTERNAL, `Internal error ${errorId}`, undefined, {
+    error_id: errorId,
+  });
+}
+
+/**
+ * Carries what was thrown through Nest's pipeline to the engine. It catches what no filter of the
+ * application caught; `GrpcModule.around` registers it as the last one in line.
+ */
+@Catch()
+export class GrpcExceptionFilter implements ExceptionFilter {
+  catch(exception: unknown): Observable<never> {
+    return throwError(() => exception);
+  }
+}

@@ -1,0 +1,23 @@
+export type { Client, HandlerContext, Interceptor, ServiceImpl } from "@connectrpc/connect";
+export { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
+export { currentCall, outliveCall } from "./call-context.js";
+export { createGrpcClient, type GrpcClient, type GrpcClientOptions } from "./client.js";
+export { GrpcController } from "./controller.js";
+export { type ErrorLog, GrpcExceptionFilter, toConnectError } from "./exceptions.js";
+export {
+  createFailure,
+  type DetailInit,
+  engineFailure,
+  type Failure,
+  findDetail,
+  reasonOf,
+  shortName,
+} from "./failure.js";
+export type { DependencyCheck, Health } from "./health.js";
+export { clientToken, GrpcClientModule, type GrpcClientRegistration, InjectClient } from "./inject.js";
+export { defaultLimits, type ServerLimits } from "./limits.js";
+export { GrpcModule } from "./module.js";
+export { type MethodPolicy, policyOf } from "./policy.js";
+export { GrpcServer, type GrpcServerOptions, ListenError } from "./server.js";
+export { serviceConfig } from "./service-config.js";
+export { validateMessage } from "./validation.js";

@@ -1,0 +1,48 @@
+import type { ServerOptions } from "@grpc/grpc-js";
+
+/** How much one peer may take of a server. grpc-js sets no limit unless told. */
+export interface ServerLimits {
+  /** Bytes of one message, decompressed. */
+  maxMessageBytes: number;
+  /** Bytes of the metadata of one call (gRPC suggests 8 KiB). */
+  maxMetadataBytes: number;
+  /** Calls at once on one connection. */
+  maxConcurrentStreams: number;
+  /** Milliseconds after which a connection is told to go away, so that clients find new replicas. */
+  maxConnectionAgeMs: number;
+  /** Milliseconds that calls of an aged connection have to end. */
+  maxConnectionAgeGraceMs: number;
+  /** Milliseconds without a call after which a connection is closed. */
+  maxConnectionIdleMs: number;
+  /** Milliseconds of silence after which the peer is asked whether it is there. */
+  keepaliveTimeMs: number;
+  /** Milliseconds that the peer has to answer. */
+  keepaliveTimeoutMs: number;
+}
+
+/** Limits that hold unless a server is given others; after Envoy's advice for edges. */
+export const defaultLimits: ServerLimits = {
+  maxMessageBytes: 4 * 1024 * 1024,
+  maxMetadataBytes: 8 * 1024,
+  maxConcurrentStreams: 100,
+  maxConnectionAgeMs: 30 * 60_000,
+  maxConnectionAgeGraceMs: 30_000,
+  maxConnectionIdleMs: 15 * 60_000,
+  keepaliveTimeMs: 60_000,
+  keepaliveTimeoutMs: 20_000,
+};
+
+/** The limits by the names that grpc-js gives them. */
+export function toServerOptions(limits: ServerLimits): ServerOptions {
+  return {
+    "grpc.max_receive_message_length": limits.maxMessageBytes,
+    "grpc.max_send_message_length": limits.maxMessageBytes,
+    "grpc.max_metadata_size": limits.maxMetadataBytes,
+    "grpc.max_concurrent_streams": limits.maxConcurrentStreams,
+    "grpc.max_connection_age_ms": limits.maxConnectionAgeMs,
+    "grpc.max_connection_age_grace_ms": limits.maxConnectionAgeGraceMs,
+    "grpc.max_connection_idle_ms": limits.maxConnectionIdleMs,
+    "grpc.keepalive_time_ms": limits.keepaliveTimeMs,
+    "grpc.keepalive_timeout_ms": limits.keepaliveTimeoutMs,
+  };
+}

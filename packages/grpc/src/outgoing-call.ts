@@ -1,0 +1,95 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { type CallOptions, Metadata } from "@grpc/grpc-js";
+import { cancelled, currentCall, deadlineExceeded } from "./call-context.js";
+import { toMetadata } from "./metadata.js";
+import { policyOf } from "./policy.js";
+import { fromStatus, isServiceError } from "./status.js";
+
+/** Part of the incoming call's time that is kept for its own answer, in milliseconds. */
+const MARGIN_MS = 10;
+
+/** Headers of the incoming call that go along with the calls made for it. */
+const CARRIED = ["authorization", "traceparent", "tracestate"];
+
+/**
+ * One call that this process makes, with everything that narrows it: the deadline is the minimum of
+ * the caller's wish, the contract's default and what the incoming call has left; the signal fires
+ * with any of the caller's and the incoming call's. Disposing it removes the listeners.
+ */
+export class OutgoingCall implements Disposable {
+  readonly signal: AbortSignal;
+  readonly #deadline: number | undefined;
+  readonly #incoming = currentCall();
+  readonly #controller = new AbortController();
+  readonly #sources: AbortSignal[];
+  readonly #abort: () => void;
+  #cancel: (() => void) | undefined;
+
+  constructor(
+    method: DescMethod,
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+    private readonly waitForReady: boolean,
+  ) {
+    this.signal = this.#controller.signal;
+    this.#sources = [signal, this.#incoming?.signal].filter((source) => source !== undefined);
+    this.#abort = () => this.#onAbort();
+    const now = Date.now();
+    const own = timeoutMs ?? policyOf(method).deadlineMs;
+    const latest = Math.min(
+      own === undefined ? Infinity : now + own,
+      (this.#incoming?.deadline ?? Infinity) - MARGIN_MS,
+    );
+    this.#deadline = latest === Infinity ? undefined : latest;
+    for (const source of this.#sources) if (source.aborted) throw abortError(source.reason);
+    if (latest <= now) throw deadlineExceeded();
+    for (const source of this.#sources) source.addEventListener("abort", this.#abort);
+  }
+
+  /** Metadata to send: what the caller gave, and what the incoming call carries. */
+  metadata(header: Headers): Metadata {
+    const metadata = toMetadata(header, new Metadata({ waitForReady: this.waitForReady }));
+    for (const name of CARRIED) {
+      const value = this.#incoming?.metadata.get(name)[0];
+      if (value !== undefined && metadata.get(name).length === 0) metadata.set(name, value);
+    }
+    return metadata;
+  }
+
+  /** Options for grpc-js. */
+  options(): CallOptions {
+    return this.#deadline === undefined ? {} : { deadline: this.#deadline };
+  }
+
+  /** What to do when the call is to be given up. */
+  onAbort(cancel: () => void): void {
+    this.#cancel = cancel;
+    if (this.signal.aborted) cancel();
+  }
+
+  /** The error to throw for what grpc-js says: the abort that caused it, or the server's status. */
+  failure(error: unknown): unknown {
+    const source = this.#sources.find(({ aborted }) => aborted);
+    if (source && isServiceError(error) && (error.code as number) === Code.Canceled)
+      return abortError(source.reason);
+    return isServiceError(error) ? fromStatus(error) : error;
+  }
+
+  [Symbol.dispose](): void {
+    for (const source of this.#sources) source.removeEventListener("abort", this.#abort);
+  }
+
+  #onAbort(): void {
+    this.#controller.abort(this.#sources.find(({ aborted }) => aborted)?.reason);
+    this.#cancel?.();
+  }
+}
+
+function abortError(reason: unknown): ConnectError {
+  if (reason instanceof ConnectError) return reason;
+  if (reason instanceof Error && reason.name === "TimeoutError") return deadlineExceeded();
+  const error = cancelled();
+  error.cause = reason;
+  return error;
+}

@@ -1,0 +1,182 @@
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import type { Interceptor, ServiceImpl } from "@connectrpc/connect";
+import { Health as HealthService } from "@emporium/contracts/grpc/health/v1";
+import { ServerReflection } from "@emporium/contracts/grpc/reflection/v1";
+import { ServerReflection as ServerReflectionAlpha } from "@emporium/contracts/grpc/reflection/v1alpha";
+import { EngineReason } from "@emporium/contracts/options/v1";
+import * as grpc from "@grpc/grpc-js";
+import { Logger } from "@nestjs/common";
+import { type CustomTransportStrategy, Server } from "@nestjs/microservices";
+import type { HandlerExtras } from "./controller.js";
+import type { ErrorLog } from "./exceptions.js";
+import { engineFailure } from "./failure.js";
+import { type DependencyCheck, Health } from "./health.js";
+import type { AnyHandler } from "./invoke.js";
+import { defaultLimits, type ServerLimits, toServerOptions } from "./limits.js";
+import { Reflection } from "./reflection.js";
+import { type RunningCall, serve, type ServeOptions } from "./serve.js";
+
+/** What a server is made of. */
+export interface GrpcServerOptions {
+  /** Where to listen; port 0 takes any that is free. */
+  listen: { host: string; port: number };
+  /** Transport security; plaintext where none is given. */
+  credentials?: grpc.ServerCredentials;
+  /** Connect interceptors, the first one outermost, for unary calls and streams alike. */
+  interceptors?: Interceptor[];
+  /** What the process needs in order to serve, by name. */
+  dependencies?: Record<string, DependencyCheck>;
+  /** Milliseconds between two looks at the dependencies. */
+  healthIntervalMs?: number;
+  /** Milliseconds that a drain gives to calls under way. */
+  graceMs?: number;
+  /** Where they differ from `defaultLimits`. */
+  limits?: Partial<ServerLimits>;
+  /** Where errors go that callers do not see; Nest's logger where none is given. */
+  log?: ErrorLog;
+}
+
+/**
+ * A gRPC server as a Nest transport: @grpc/grpc-js on the wire, Connect's programming model above,
+ * with health, reflection, limits and an orderly end.
+ *
+ * @example
+ * const server = new GrpcServer({ listen: { host: "0.0.0.0", port: 50052 } });
+ * const app = await NestFactory.createMicroservice(GrpcModule.around(InventoryModule), {
+ *   strategy: server,
+ * });
+ * await app.listen(); // rejects with a clear error when the port is taken
+ * await app.close(); // drains
+ */
+export class GrpcServer extends Server implements CustomTransportStrategy {
+  /** Health of this process, also for those who do not ask by gRPC. */
+  readonly health: Health;
+  #server: grpc.Server;
+  #services = new Map<string, DescService>();
+  #serving: ServeOptions;
+  #address: string | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(private readonly options: GrpcServerOptions) {
+    super();
+    this.#server = new grpc.Server(toServerOptions({ ...defaultLimits, ...options.limits }));
+    this.#serving = {
+      interceptors: options.interceptors ?? [],
+      log: options.log ?? nestLog(),
+      calls: new Set<RunningCall>(),
+    };
+    this.health = new Health(
+      () => this.#services.keys(),
+      options.dependencies ?? {},
+      options.healthIntervalMs ?? 2000,
+    );
+  }
+
+  /** `host:port` that the server listens on. Throws before it does. */
+  get address(): string {
+    if (!this.#address) throw new Error("The server does not listen yet");
+    return this.#address;
+  }
+
+  /** Calls that are under way. */
+  get callsInFlight(): number {
+    return this.#serving.calls.size;
+  }
+
+  /** Adds a service outside of Nest. Before `listen`. */
+  addService<Service extends DescService>(service: Service, handlers: ServiceImpl<Service>): void {
+    for (const method of service.methods) {
+      const handler = (handlers as Record<string, AnyHandler>)[method.localName];
+      if (handler) this.#register(method, handler.bind(handlers));
+    }
+  }
+
+  /** Called by Nest. */
+  listen(callback: (error?: Error) => void): void {
+    this.#start().then(() => callback(), callback);
+  }
+
+  async #start(): Promise<void> {
+    for (const handler of this.getHandlers().values()) {
+      const { method } = (handler.extras ?? {}) as Partial<HandlerExtras>;
+      if (method) this.#register(method, handler);
+    }
+    const contract = [...this.#services.values()];
+    const reflection = new Reflection([...contract, HealthService, ServerReflection]);
+    this.addService(HealthService, this.health.handlers);
+    this.addService(ServerReflection, reflection.handlers);
+    this.addService(ServerReflectionAlpha, reflection.handlers as never);
+    const { host, port } = this.options.listen;
+    this.#address = `${host}:${await this.#bind(host, port)}`;
+    void this.health.start();
+  }
+
+  #register(method: DescMethod, handler: AnyHandler): void {
+    this.#services.set(method.parent.typeName, method.parent);
+    const { path, handler: handle, ...rest } = serve(method, handler, this.#serving);
+    this.#server.register(path, handle as never, rest.serialize, rest.deserialize as never, rest.type);
+  }
+
+  #bind(host: string, port: number): Promise<number> {
+    const credentials = this.options.credentials ?? grpc.ServerCredentials.createInsecure();
+    return new Promise((resolve, reject) =>
+      this.#server.bindAsync(`${host}:${port}`, credentials, (error, bound) =>
+        error ? reject(new ListenError(host, port, error)) : resolve(bound),
+      ),
+    );
+  }
+
+  /**
+   * Drains, called by Nest: NOT_SERVING, GOAWAY, streams end with UNAVAILABLE so that callers resume
+   * elsewhere, unary calls and uploads finish. What is left after the grace time is ended.
+   */
+  close(): Promise<void> {
+    return (this.#closed ??= this.#drain());
+  }
+
+  async #drain(): Promise<void> {
+    this.health.drain();
+    const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    this.#end((call) => !call.awaitsAnswer);
+    const grace = setTimeout(() => {
+      this.#end(() => true);
+      this.#server.forceShutdown();
+    }, this.options.graceMs ?? 10_000);
+    await closed;
+    clearTimeout(grace);
+  }
+
+  #end(which: (call: RunningCall) => boolean): void {
+    for (const call of [...this.#serving.calls].filter(which))
+      call.end(
+        engineFailure(EngineReason.SHUTTING_DOWN, "The server is going away", {
+          retryDelay: { seconds: 0n },
+        }),
+      );
+  }
+
+  /** Part of Nest's interface; a gRPC server tells nothing by events. */
+  on(): void {}
+
+  /** The grpc-js server, for what the engine does not offer. */
+  unwrap<T>(): T {
+    return this.#server as T;
+  }
+}
+
+/** The address cannot be listened on. */
+export class ListenError extends Error {
+  override name = "ListenError";
+
+  constructor(host: string, port: number, cause: Error) {
+    const why = cause.message.includes("EADDRINUSE") ? "it is taken" : cause.message;
+    super(`Cannot listen on ${host}:${port}: ${why}. GRPC_LISTEN_ADDR sets another address.`, {
+      cause,
+    });
+  }
+}
+
+function nestLog(): ErrorLog {
+  const logger = new Logger("Grpc");
+  return { error: (fields, message) => logger.error(fields, message) };
+}

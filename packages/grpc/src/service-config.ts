@@ -1,0 +1,46 @@
+import type { DescService } from "@bufbuild/protobuf";
+import type { ServiceConfig } from "@grpc/grpc-js";
+import { policyOf } from "./policy.js";
+
+/** Fractions of a second as service config writes them. */
+const seconds = (ms: number) => `${ms / 1000}s`;
+
+/**
+ * The gRPC service config that the contract asks for (gRFC A2, A6): methods that may be repeated
+ * are retried on UNAVAILABLE, those with a hedging delay ask a second server as well, and a budget
+ * stops both when many calls fail. Deadlines are not in it: the client sets them call by call.
+ *
+ * @example
+ * new grpc.Client(address, credentials, {
+ *   "grpc.service_config": JSON.stringify(serviceConfig(InventoryService)),
+ * });
+ */
+export function serviceConfig(service: DescService): ServiceConfig {
+  return {
+    loadBalancingConfig: [{ round_robin: {} }],
+    retryThrottling: { maxTokens: 10, tokenRatio: 0.1 },
+    methodConfig: service.methods
+      .map((method) => ({ method, policy: policyOf(method) }))
+      .filter(({ policy }) => policy.retryable)
+      .map(({ method, policy }) => ({
+        name: [{ service: service.typeName, method: method.name }],
+        ...(policy.hedgingDelayMs === undefined
+          ? { retryPolicy }
+          : {
+              hedgingPolicy: {
+                maxAttempts: 2,
+                hedgingDelay: seconds(policy.hedgingDelayMs),
+                nonFatalStatusCodes: ["UNAVAILABLE"],
+              },
+            }),
+      })),
+  };
+}
+
+const retryPolicy = {
+  maxAttempts: 4,
+  initialBackoff: seconds(50),
+  maxBackoff: seconds(1000),
+  backoffMultiplier: 2,
+  retryableStatusCodes: ["UNAVAILABLE"],
+};

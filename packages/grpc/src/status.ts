@@ -1,0 +1,54 @@
+import { create, type DescMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { type Any, anyPack, AnySchema } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { StatusSchema } from "@emporium/contracts/google/rpc";
+import { Metadata, type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
+import { toHeaders, toMetadata } from "./metadata.js";
+
+/** Trailer that carries `google.rpc.Status` with the details of an error. */
+const DETAILS = "grpc-status-details-bin";
+
+/** What the wire says of an error: code, message, and the details as a trailer. */
+export function toStatus(error: ConnectError): StatusObject {
+  const metadata = toMetadata(error.metadata);
+  if (error.details.length > 0) {
+    const details = error.details.map(packDetail);
+    const bytes = toBinary(
+      StatusSchema,
+      create(StatusSchema, { code: error.code, message: error.rawMessage, details }),
+    );
+    metadata.set(DETAILS, Buffer.from(bytes));
+  }
+  return { code: error.code as number as status, details: error.rawMessage, metadata };
+}
+
+function packDetail(detail: ConnectError["details"][number]): Any {
+  if ("desc" in detail)
+    return anyPack(detail.desc, create(detail.desc as DescMessage, detail.value as never));
+  return create(AnySchema, {
+    typeUrl: `type.googleapis.com/${detail.type}`,
+    value: detail.value,
+  });
+}
+
+/** The error that a client sees, with details and trailers of the status that came in. */
+export function fromStatus(error: ServiceError | StatusObject): ConnectError {
+  const trailers = error.metadata ?? new Metadata();
+  const result = new ConnectError(error.details, error.code as number as Code, toHeaders(trailers));
+  const packed = trailers.get(DETAILS)[0];
+  if (Buffer.isBuffer(packed)) {
+    try {
+      for (const { typeUrl, value } of fromBinary(StatusSchema, packed).details)
+        result.details.push({ type: typeUrl.slice(typeUrl.lastIndexOf("/") + 1), value });
+    } catch {
+      // A foreign server's broken details do not hide its status.
+    }
+  }
+  result.metadata.delete(DETAILS);
+  return result;
+}
+
+/** Whether an error is one of grpc-js's, which carry a numeric code and the trailers. */
+export function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && "code" in error && "details" in error && "metadata" in error;
+}

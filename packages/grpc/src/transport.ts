@@ -1,0 +1,223 @@
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  type DescMethodStreaming,
+  type DescMethodUnary,
+  fromBinary,
+  isMessage,
+  type Message,
+  type MessageInitShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import type {
+  ContextValues,
+  Interceptor,
+  StreamRequest,
+  StreamResponse,
+  Transport,
+  UnaryRequest,
+  UnaryResponse,
+} from "@connectrpc/connect";
+import { createContextValues } from "@connectrpc/connect";
+import type * as grpc from "@grpc/grpc-js";
+import { toHeaders } from "./metadata.js";
+import { OutgoingCall } from "./outgoing-call.js";
+import { policyOf } from "./policy.js";
+import { isServiceError } from "./status.js";
+
+type HeadersInit = ConstructorParameters<typeof Headers>[0];
+type AnyFn = ReturnType<Interceptor>;
+type AnyMessage = MessageInitShape<DescMessage>;
+
+/** Connect's transport over a grpc-js channel. */
+export class GrpcTransport implements Transport {
+  constructor(
+    private readonly channel: grpc.Client,
+    private readonly interceptors: Interceptor[],
+    private readonly waitForReady: boolean,
+  ) {}
+
+  async unary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+    header: HeadersInit | undefined,
+    input: MessageInitShape<I>,
+    contextValues?: ContextValues,
+  ): Promise<UnaryResponse<I, O>> {
+    using call = new OutgoingCall(method, signal, timeoutMs, this.waitForReady);
+    const send = (request: UnaryRequest) => this.#sendUnary(request, call);
+    const request = {
+      ...requestParts(method, call, header, contextValues),
+      stream: false,
+      message: asMessage(method.input, input),
+    } as UnaryRequest;
+    return (await this.#layered(send as AnyFn)(request)) as UnaryResponse<I, O>;
+  }
+
+  async stream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodStreaming<I, O>,
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+    header: HeadersInit | undefined,
+    input: AsyncIterable<MessageInitShape<I>>,
+    contextValues?: ContextValues,
+  ): Promise<StreamResponse<I, O>> {
+    const call = new OutgoingCall(method, signal, timeoutMs, this.waitForReady);
+    const send = (request: StreamRequest) => Promise.resolve(this.#openStream(request, call));
+    const request = {
+      ...requestParts(method, call, header, contextValues),
+      stream: true,
+      message: asMessages(method.input, input),
+    } as StreamRequest;
+    return (await this.#layered(send as AnyFn)(request)) as StreamResponse<I, O>;
+  }
+
+  #sendUnary({ method, message, header }: UnaryRequest, call: OutgoingCall): Promise<UnaryResponse> {
+    return new Promise((resolve, reject) => {
+      let headers: Headers | undefined;
+      let trailers: Headers | undefined;
+      const sent = this.channel.makeUnaryRequest(
+        policyOf(method).path,
+        encode(method),
+        decode(method),
+        message as Message,
+        call.metadata(header),
+        call.options(),
+        (error, response) => {
+          if (error) return reject(call.failure(error));
+          resolve({
+            stream: false,
+            service: method.parent,
+            method,
+            message: response as never,
+            get header() {
+              return (headers ??= new Headers());
+            },
+            get trailer() {
+              return (trailers ??= new Headers());
+            },
+          });
+        },
+      );
+      sent.on("metadata", (metadata) => (headers = toHeaders(metadata)));
+      sent.on("status", ({ metadata }) => (trailers = toHeaders(metadata)));
+      call.onAbort(() => sent.cancel());
+    });
+  }
+
+  #openStream({ method, message, header }: StreamRequest, call: OutgoingCall): StreamResponse {
+    const sent = this.channel.makeBidiStreamRequest(
+      policyOf(method).path,
+      encode(method),
+      decode(method),
+      call.metadata(header),
+      call.options(),
+    );
+    const headers = new Headers();
+    const trailers = new Headers();
+    sent.on("metadata", (metadata) => toHeaders(metadata).forEach((v, k) => headers.append(k, v)));
+    sent.on("status", ({ metadata }) =>
+      toHeaders(metadata).forEach((v, k) => trailers.append(k, v)),
+    );
+    call.onAbort(() => sent.cancel());
+    const sending = sendAll(sent, message as AsyncIterable<Message>);
+    return {
+      stream: true,
+      service: method.parent,
+      method,
+      header: headers,
+      trailer: trailers,
+      message: receiveAll(sent, sending, call) as never,
+    };
+  }
+
+  #layered(core: AnyFn): AnyFn {
+    return this.interceptors.reduceRight((next, interceptor) => interceptor(next), core);
+  }
+}
+
+/** Writes what the caller gives, at the pace of the server. Resolves with the caller's own error. */
+async function sendAll(
+  sent: grpc.ClientDuplexStream<Message, Message>,
+  messages: AsyncIterable<Message>,
+): Promise<unknown> {
+  const ended = new Promise<"ended">((resolve) => sent.once("status", () => resolve("ended")));
+  const source = messages[Symbol.asyncIterator]();
+  let open = true;
+  void ended.then(() => {
+    open = false;
+    return source.return?.();
+  });
+  try {
+    for (;;) {
+      const { done, value } = await source.next();
+      if (done || !open) break;
+      if (!sent.write(value))
+        await Promise.race([new Promise((drained) => sent.once("drain", drained)), ended]);
+    }
+  } catch (error) {
+    sent.cancel();
+    return error;
+  }
+  sent.end();
+  return undefined;
+}
+
+/** Reads what the server sends, at the pace of the caller; leaving early cancels the call. */
+async function* receiveAll(
+  sent: grpc.ClientDuplexStream<Message, Message>,
+  sending: Promise<unknown>,
+  call: OutgoingCall,
+) {
+  let complete = false;
+  try {
+    for await (const message of sent) yield message as Message;
+    complete = true;
+  } catch (error) {
+    complete = true;
+    const own = isServiceError(error) && error.code === 1 ? await sending : undefined;
+    throw own ?? call.failure(error);
+  } finally {
+    if (!complete) sent.cancel();
+    call[Symbol.dispose]();
+  }
+}
+
+function requestParts(
+  method: DescMethod,
+  call: OutgoingCall,
+  header: HeadersInit | undefined,
+  contextValues: ContextValues | undefined,
+) {
+  return {
+    service: method.parent,
+    method,
+    requestMethod: "POST",
+    url: policyOf(method).path,
+    signal: call.signal,
+    header: new Headers(header),
+    contextValues: contextValues ?? createContextValues(),
+  };
+}
+
+function asMessage(schema: DescMessage, value: AnyMessage): Message {
+  return isMessage(value, schema) ? value : create(schema, value);
+}
+
+async function* asMessages(schema: DescMessage, values: AsyncIterable<AnyMessage>) {
+  for await (const value of values) yield asMessage(schema, value);
+}
+
+const encode =
+  (method: DescMethod) =>
+  (message: Message): Buffer => {
+    const bytes = toBinary(method.input, message);
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  };
+
+const decode =
+  (method: DescMethod) =>
+  (bytes: Buffer): Message =>
+    fromBinary(method.output, bytes);

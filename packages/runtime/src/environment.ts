@@ -1,0 +1,32 @@
+import type { z } from "zod";
+
+/** The environment does not say what the process needs to know. */
+export class ConfigurationError extends Error {
+  override name = "ConfigurationError";
+}
+
+/**
+ * Reads a process's configuration from environment variables.
+ *
+ * Throws `ConfigurationError` with one line for each variable that is missing or wrong: its name,
+ * and what is expected (the schema's own words).
+ *
+ * @example
+ * const env = readEnvironment(z.object({ DATABASE_URL: z.url("a postgresql:// URL") }));
+ */
+export function readEnvironment<Schema extends z.ZodType>(
+  schema: Schema,
+  environment: Record<string, string | undefined> = process.env,
+): z.infer<Schema> {
+  const result = schema.safeParse(environment);
+  if (result.success) return result.data;
+  throw new ConfigurationError(
+    result.error.issues
+      .map(({ path, message }) => {
+        const name = path.join(".");
+        const said = environment[name];
+        return `${name} ${said === undefined ? "is not set" : "is wrong"}: ${message}`;
+      })
+      .join("\n"),
+  );
+}

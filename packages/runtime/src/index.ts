@@ -1,0 +1,4 @@
+export { type Clock, movableClock, type MovableClock, systemClock } from "./clock.js";
+export { ConfigurationError, readEnvironment } from "./environment.js";
+export { createLogger, type Logger, nestLogger } from "./log.js";
+export { runProcess } from "./process.js";
