@@ -1,6 +1,7 @@
 import type { DescService } from "@bufbuild/protobuf";
-import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
+import type { Client, Interceptor } from "@connectrpc/connect";
 import * as grpc from "@grpc/grpc-js";
+import { serviceClient } from "./service-client.js";
 import { serviceConfig } from "./service-config.js";
 import { GrpcTransport } from "./transport.js";
 
@@ -54,7 +55,7 @@ export function createGrpcClient<Service extends DescService>(
     options.interceptors ?? [],
     options.waitForReady ?? false,
   );
-  return Object.assign(createClient(service, transport), {
+  return Object.assign(serviceClient(service, transport), {
     [Symbol.dispose]: () => channel.close(),
   });
 }

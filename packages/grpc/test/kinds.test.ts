@@ -55,7 +55,7 @@ let server: GrpcServer;
 let client: GrpcClient<typeof InventoryService>;
 let app: Awaited<ReturnType<typeof NestFactory.createMicroservice>>;
 beforeAll(async () => {
-  server = new GrpcServer({ listen: { host: "127.0.0.1", port: 0 }, log: { error: (f) => console.log(f) } });
+  server = new GrpcServer({ listen: { host: "127.0.0.1", port: 0 }, log: { error() {} } });
   app = await NestFactory.createMicroservice(GrpcModule.around(App), { strategy: server, logger: false });
   await app.listen();
   client = createGrpcClient(InventoryService, { address: server.address });
