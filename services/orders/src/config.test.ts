@@ -1,0 +1,54 @@
+import { ConfigurationError } from "@emporium/runtime";
+import { expect, test } from "vitest";
+import { configFromEnvironment } from "./config.js";
+
+const required = { DATABASE_URL: "postgresql://localhost/orders", NATS_URL: "nats://localhost:4222" };
+
+test("two variables are enough; the rest has defaults", () => {
+  expect(configFromEnvironment(required)).toEqual({
+    listen: { host: "127.0.0.1", port: 50051 },
+    databaseUrl: "postgresql://localhost/orders",
+    nats: { servers: ["nats://localhost:4222"], prefix: "emporium" },
+    inventoryAddress: "dns:///127.0.0.1:50052",
+    currency: "GBP",
+    logLevel: "info",
+    shutdownGraceMs: 10_000,
+  });
+});
+
+test("every variable reaches the configuration", () => {
+  expect(
+    configFromEnvironment({
+      GRPC_LISTEN_ADDR: "[::]:7001",
+      DATABASE_URL: "postgres://db/o",
+      NATS_URL: "nats://a:4222,nats://b:4222",
+      EVENT_PREFIX: "shop-2",
+      INVENTORY_ADDR: "dns:///inventory:50052",
+      SHOP_CURRENCY: "EUR",
+      LOG_LEVEL: "debug",
+      SHUTDOWN_GRACE_MS: "250",
+    }),
+  ).toEqual({
+    listen: { host: "[::]", port: 7001 },
+    databaseUrl: "postgres://db/o",
+    nats: { servers: ["nats://a:4222", "nats://b:4222"], prefix: "shop-2" },
+    inventoryAddress: "dns:///inventory:50052",
+    currency: "EUR",
+    logLevel: "debug",
+    shutdownGraceMs: 250,
+  });
+});
+
+test.each([
+  ["DATABASE_URL", "mysql://x"],
+  ["NATS_URL", ""],
+  ["GRPC_LISTEN_ADDR", "50051"],
+  ["EVENT_PREFIX", "a.b"],
+  ["SHOP_CURRENCY", "pounds"],
+  ["LOG_LEVEL", "loud"],
+  ["SHUTDOWN_GRACE_MS", "soon"],
+])("a wrong %s is named", (name, value) => {
+  const start = () => configFromEnvironment({ ...required, [name]: value });
+  expect(start).toThrow(ConfigurationError);
+  expect(start).toThrow(name);
+});

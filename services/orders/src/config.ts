@@ -1,0 +1,64 @@
+import { type Clock, readEnvironment } from "@emporium/runtime";
+import { z } from "zod";
+
+/** What one process of the service is started with. */
+export interface OrdersConfig {
+  /** Where to listen; port 0 takes any that is free. */
+  listen: { host: string; port: number };
+  /** `postgresql://` URL of the service's own database. */
+  databaseUrl: string;
+  /** NATS servers, and what the names of streams and subjects start with. */
+  nats: { servers: string | string[]; prefix: string };
+  /** gRPC name of inventory, `dns:///inventory:50052`. */
+  inventoryAddress: string;
+  /** ISO 4217 code that a price without a currency is in. */
+  currency: string;
+  /** Level of pino: `trace` to `fatal`, or `silent`. */
+  logLevel: string;
+  /** Milliseconds that calls under way get when the process ends. */
+  shutdownGraceMs: number;
+  /** Where orders get their time from; the system's clock where none is given. */
+  clock?: Clock;
+}
+
+const Environment = z.object({
+  GRPC_LISTEN_ADDR: z
+    .string()
+    .regex(/^.+:\d{1,5}$/, "host:port")
+    .default("127.0.0.1:50051"),
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: "a postgresql:// URL" }),
+  NATS_URL: z.string().min(1, "one nats:// URL, or several with commas between"),
+  EVENT_PREFIX: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]+$/, "letters, digits, - and _")
+    .default("emporium"),
+  INVENTORY_ADDR: z.string().min(1, "a gRPC name").default("dns:///127.0.0.1:50052"),
+  SHOP_CURRENCY: z
+    .string()
+    .regex(/^[A-Z]{3}$/, "an ISO 4217 code")
+    .default("GBP"),
+  LOG_LEVEL: z
+    .enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"], {
+      error: "trace, debug, info, warn, error, fatal or silent",
+    })
+    .default("info"),
+  SHUTDOWN_GRACE_MS: z.coerce.number("milliseconds").int().nonnegative().default(10_000),
+});
+
+/** The configuration that the environment describes. Throws `ConfigurationError`. */
+export function configFromEnvironment(environment = process.env): OrdersConfig {
+  const env = readEnvironment(Environment, environment);
+  const colon = env.GRPC_LISTEN_ADDR.lastIndexOf(":");
+  return {
+    listen: {
+      host: env.GRPC_LISTEN_ADDR.slice(0, colon),
+      port: Number(env.GRPC_LISTEN_ADDR.slice(colon + 1)),
+    },
+    databaseUrl: env.DATABASE_URL,
+    nats: { servers: env.NATS_URL.split(","), prefix: env.EVENT_PREFIX },
+    inventoryAddress: env.INVENTORY_ADDR,
+    currency: env.SHOP_CURRENCY,
+    logLevel: env.LOG_LEVEL,
+    shutdownGraceMs: env.SHUTDOWN_GRACE_MS,
+  };
+}

@@ -1,0 +1,61 @@
+import { toBinary } from "@bufbuild/protobuf";
+import type { Tx } from "@emporium/database";
+import type { OutboxRow } from "@emporium/database";
+import { type Order, OrderSchema } from "@emporium/contracts/orders/v1";
+import type { PrismaClient } from "./generated/prisma/client.js";
+import { orderMessage, type OrderRow } from "./order-message.js";
+
+/**
+ * Locks an order until the transaction ends and reads it; `undefined` where there is none.
+ *
+ * Two statements on purpose: a locking read that had to wait sees the newest version of the rows it
+ * locks, but everything it joins as of its own start, so lines read along would be out of date.
+ */
+export async function lockOrder(
+  tx: Tx<PrismaClient>,
+  orderId: string,
+): Promise<OrderRow | undefined> {
+  await tx.$queryRaw`SELECT 1 FROM orders WHERE order_id = ${orderId} FOR UPDATE`;
+  const row = await tx.order.findUnique({
+    where: { orderId },
+    include: { lines: { orderBy: { lineNo: "asc" } } },
+  });
+  return row ?? undefined;
+}
+
+/**
+ * Writes one change of a locked order: its row, the snapshot for its watchers, the event.
+ *
+ * `before` is what `lockOrder` gave, `change` what differs; the lines have been written by then.
+ * Returns the order as it is now, without its address.
+ */
+export async function recordChange(
+  tx: Tx<PrismaClient>,
+  before: OrderRow,
+  change: Partial<Pick<OrderRow, "state" | "refunded" | "cancelReason" | "lines">>,
+  by: { now: Date; returnId?: string; event: (order: Order) => OutboxRow },
+): Promise<Order> {
+  const after: OrderRow = {
+    ...before,
+    ...change,
+    revision: before.revision + 1n,
+    // Clocks of two replicas may differ; time as the order tells it does not run backwards.
+    updateTime: by.now > before.updateTime ? by.now : before.updateTime,
+  };
+  const { orderId, state, refunded, cancelReason, revision, updateTime } = after;
+  await tx.order.update({
+    where: { orderId },
+    data: { state, refunded, cancelReason, revision, updateTime },
+  });
+  const order = orderMessage(after);
+  await tx.orderChange.create({
+    data: {
+      orderId,
+      revision,
+      snapshot: toBinary(OrderSchema, order) as Uint8Array<ArrayBuffer>,
+      returnId: by.returnId ?? null,
+    },
+  });
+  await tx.emit(by.event(order));
+  return order;
+}
