@@ -60,7 +60,11 @@ export function GrpcController<Service extends DescService>(service: Service) {
 }
 
 function findMethod(prototype: object | null, name: string): PropertyDescriptor | undefined {
-  for (let at = prototype; at && at !== Object.prototype; at = Object.getPrototypeOf(at) as object) {
+  for (
+    let at = prototype;
+    at && at !== Object.prototype;
+    at = Object.getPrototypeOf(at) as object
+  ) {
     const descriptor = Object.getOwnPropertyDescriptor(at, name);
     if (typeof descriptor?.value === "function") return descriptor;
   }

@@ -80,7 +80,10 @@ function fromRpcException(error: RpcException, log: ErrorLog): ConnectError {
 
 function internal(error: unknown, log: ErrorLog): ConnectError {
   const errorId = randomUUID();
-  log.error({ error_id: errorId, err: error }, "A call failed for a reason that callers do not see");
+  log.error(
+    { error_id: errorId, err: error },
+    "A call failed for a reason that callers do not see",
+  );
   return engineFailure(EngineReason.INTERNAL, `Internal error ${errorId}`, undefined, {
     error_id: errorId,
   });

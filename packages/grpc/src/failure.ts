@@ -69,7 +69,7 @@ export function createFailure<Reason extends number = number>(schema: DescEnum):
     if (!value || !policy?.code) throw new Error(`${schema.typeName} has no reason ${reason}`);
     const detailSchema = detailSchemas[policy.detail];
     if (detailSchema && !detail) throw new Error(`${value.name} takes a ${detailSchema.typeName}`);
-    const error = new ConnectError(message, policy.code as number as Code);
+    const error = new ConnectError(message, policy.code as number);
     error.details.push({
       desc: ErrorInfoSchema,
       value: { reason: shortName(schema, value.name), domain, metadata },
@@ -91,9 +91,7 @@ export const engineFailure: Failure<EngineReason> = createFailure<EngineReason>(
 
 /** Name of an enum value without the prefix that proto style asks for. */
 export function shortName(schema: DescEnum, valueName: string): string {
-  return schema.sharedPrefix
-    ? valueName.slice(schema.sharedPrefix.length)
-    : valueName;
+  return schema.sharedPrefix ? valueName.slice(schema.sharedPrefix.length) : valueName;
 }
 
 /**

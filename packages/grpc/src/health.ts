@@ -68,7 +68,10 @@ export class Health {
     },
     list: () => ({
       statuses: Object.fromEntries(
-        ["", "liveness", ...this.services()].map((name) => [name, { status: this.#statusOf(name) }]),
+        ["", "liveness", ...this.services()].map((name) => [
+          name,
+          { status: this.#statusOf(name) },
+        ]),
       ),
     }),
     watch: ({ service }, { signal }) => this.#watch(service, signal),
@@ -103,7 +106,7 @@ export class Health {
 
   #set(status: Status): void {
     this.#status = this.#draining ? Status.NOT_SERVING : status;
-    for (const tell of [...this.#watchers]) tell();
+    for (const tell of this.#watchers) tell();
   }
 }
 

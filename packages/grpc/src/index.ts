@@ -14,7 +14,12 @@ export {
   shortName,
 } from "./failure.js";
 export type { DependencyCheck, Health } from "./health.js";
-export { clientToken, GrpcClientModule, type GrpcClientRegistration, InjectClient } from "./inject.js";
+export {
+  clientToken,
+  GrpcClientModule,
+  type GrpcClientRegistration,
+  InjectClient,
+} from "./inject.js";
 export { defaultLimits, type ServerLimits } from "./limits.js";
 export { GrpcModule } from "./module.js";
 export { type MethodPolicy, policyOf } from "./policy.js";

@@ -114,7 +114,11 @@ function invokeStream(
 }
 
 /** Requests of a stream, each validated, and no more of them than the contract allows. */
-async function* incoming(method: DescMethod, policy: MethodPolicy, messages: AsyncIterable<Message>) {
+async function* incoming(
+  method: DescMethod,
+  policy: MethodPolicy,
+  messages: AsyncIterable<Message>,
+) {
   let count = 0;
   for await (const message of messages) {
     if (++count > policy.maxRequests) throw tooLong("requests", policy.maxRequests);
@@ -141,7 +145,9 @@ function tooLong(what: string, most: number) {
 }
 
 function asMessage(method: DescMethod, value: object): Message {
-  return isMessage(value, method.output) ? value : create(method.output, value as MessageInitShape<DescMessage>);
+  return isMessage(value, method.output)
+    ? value
+    : create(method.output, value as MessageInitShape<DescMessage>);
 }
 
 async function* just<T>(value: T) {

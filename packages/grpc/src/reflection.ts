@@ -74,7 +74,8 @@ export class Reflection {
     if (this.#files.has(file.proto.name)) return;
     this.#files.set(file.proto.name, file);
     for (const dependency of file.dependencies) this.#addFile(dependency);
-    for (const type of [...file.messages, ...file.enums, ...file.services]) this.#addType(type, file);
+    for (const type of [...file.messages, ...file.enums, ...file.services])
+      this.#addType(type, file);
     for (const extension of file.extensions) {
       this.#symbols.set(extension.typeName, file);
       this.#symbols.set(extensionKey(extension.extendee.typeName, extension.number), file);
@@ -84,7 +85,8 @@ export class Reflection {
   #addType(type: DescFile["messages" | "enums" | "services"][number], file: DescFile): void {
     this.#symbols.set(type.typeName, file);
     if (type.kind === "message") {
-      for (const nested of [...type.nestedMessages, ...type.nestedEnums]) this.#addType(nested, file);
+      for (const nested of [...type.nestedMessages, ...type.nestedEnums])
+        this.#addType(nested, file);
       for (const field of type.fields) this.#symbols.set(`${type.typeName}.${field.name}`, file);
     }
     if (type.kind === "service")

@@ -52,7 +52,11 @@ export interface Registration {
 }
 
 /** Binds one handler to the wire. */
-export function serve(method: DescMethod, handler: AnyHandler, options: ServeOptions): Registration {
+export function serve(
+  method: DescMethod,
+  handler: AnyHandler,
+  options: ServeOptions,
+): Registration {
   const parts = {
     path: policyOf(method).path,
     serialize: (bytes: Uint8Array) =>
@@ -110,7 +114,8 @@ function answerOne<Input>(
 
 function answerMany<Input>(
   method: DescMethod,
-  call: grpc.ServerWritableStream<Message, Uint8Array> | grpc.ServerDuplexStream<Message, Uint8Array>,
+  call:
+    grpc.ServerWritableStream<Message, Uint8Array> | grpc.ServerDuplexStream<Message, Uint8Array>,
   input: Input,
   invoke: InvokeMany<Input>,
   options: ServeOptions,
@@ -203,4 +208,3 @@ function tooLong(awaitsAnswer: boolean): ConnectError {
         retryDelay: { seconds: 0n },
       });
 }
-

@@ -114,7 +114,13 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
   #register(method: DescMethod, handler: AnyHandler): void {
     this.#services.set(method.parent.typeName, method.parent);
     const { path, handler: handle, ...rest } = serve(method, handler, this.#serving);
-    this.#server.register(path, handle as never, rest.serialize, rest.deserialize as never, rest.type);
+    this.#server.register(
+      path,
+      handle as never,
+      rest.serialize,
+      rest.deserialize,
+      rest.type,
+    );
   }
 
   #bind(host: string, port: number): Promise<number> {

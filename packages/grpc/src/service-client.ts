@@ -54,13 +54,15 @@ function clientStream(transport: Transport, method: DescMethodClientStreaming) {
   };
 }
 
-function stream(
-  transport: Transport,
-  method: DescMethodServerStreaming | DescMethodBiDiStreaming,
-) {
+function stream(transport: Transport, method: DescMethodServerStreaming | DescMethodBiDiStreaming) {
   const open = answers(transport, method);
   return (input: Input | AsyncIterable<Input>, options?: CallOptions) =>
-    open(method.methodKind === "bidi_streaming" ? (input as AsyncIterable<Input>) : just(input as Input), options);
+    open(
+      method.methodKind === "bidi_streaming"
+        ? (input as AsyncIterable<Input>)
+        : just(input as Input),
+      options,
+    );
 }
 
 function answers(transport: Transport, method: DescMethodStreaming) {

@@ -19,12 +19,12 @@ export function toStatus(error: ConnectError): StatusObject {
     );
     metadata.set(DETAILS, Buffer.from(bytes));
   }
-  return { code: error.code as number as status, details: error.rawMessage, metadata };
+  return { code: error.code as number, details: error.rawMessage, metadata };
 }
 
 function packDetail(detail: ConnectError["details"][number]): Any {
   if ("desc" in detail)
-    return anyPack(detail.desc, create(detail.desc as DescMessage, detail.value as never));
+    return anyPack(detail.desc, create(detail.desc, detail.value as never));
   return create(AnySchema, {
     typeUrl: `type.googleapis.com/${detail.type}`,
     value: detail.value,
@@ -34,7 +34,7 @@ function packDetail(detail: ConnectError["details"][number]): Any {
 /** The error that a client sees, with details and trailers of the status that came in. */
 export function fromStatus(error: ServiceError | StatusObject): ConnectError {
   const trailers = error.metadata ?? new Metadata();
-  const result = new ConnectError(error.details, error.code as number as Code, toHeaders(trailers));
+  const result = new ConnectError(error.details, error.code as number, toHeaders(trailers));
   const packed = trailers.get(DETAILS)[0];
   if (Buffer.isBuffer(packed)) {
     try {

@@ -74,7 +74,10 @@ export class GrpcTransport implements Transport {
     return (await this.#layered(send as AnyFn)(request)) as StreamResponse<I, O>;
   }
 
-  #sendUnary({ method, message, header }: UnaryRequest, call: OutgoingCall): Promise<UnaryResponse> {
+  #sendUnary(
+    { method, message, header }: UnaryRequest,
+    call: OutgoingCall,
+  ): Promise<UnaryResponse> {
     return new Promise((resolve, reject) => {
       let headers: Headers | undefined;
       let trailers: Headers | undefined;

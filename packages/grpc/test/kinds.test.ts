@@ -15,20 +15,30 @@ import {
 import { NestFactory } from "@nestjs/core";
 import { Module } from "@nestjs/common";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createFailure, createGrpcClient, type GrpcClient, GrpcController, GrpcModule, GrpcServer, reasonOf } from "../src/index.js";
+import {
+  createFailure,
+  createGrpcClient,
+  type GrpcClient,
+  GrpcController,
+  GrpcModule,
+  GrpcServer,
+  reasonOf,
+} from "../src/index.js";
 
 const failure = createFailure(ReasonSchema);
 
 @GrpcController(InventoryService)
 class Controller implements Partial<ServiceImpl<typeof InventoryService>> {
   getProduct({ sku }: GetProductRequest, _call: HandlerContext) {
-    if (sku === "nothing") throw failure(Reason.PRODUCT_NOT_FOUND, "none", { fieldViolations: [{ field: "sku" }] });
+    if (sku === "nothing")
+      throw failure(Reason.PRODUCT_NOT_FOUND, "none", { fieldViolations: [{ field: "sku" }] });
     if (sku === "broken") throw new Error("secret");
     return create(GetProductResponseSchema, { product: { sku } });
   }
   async *watchStock({ skus }: WatchStockRequest, { signal }: HandlerContext) {
     for (const sku of skus) yield { levels: [{ sku }] };
-    if (skus[0] === "fail") throw failure(Reason.PRODUCT_NOT_FOUND, "none", { fieldViolations: [{ field: "sku" }] });
+    if (skus[0] === "fail")
+      throw failure(Reason.PRODUCT_NOT_FOUND, "none", { fieldViolations: [{ field: "sku" }] });
     await new Promise((r) => signal.addEventListener("abort", r));
   }
   async importStock(requests: AsyncIterable<ImportStockRequest>) {
@@ -40,12 +50,24 @@ class Controller implements Partial<ServiceImpl<typeof InventoryService>> {
     for await (const { sku, counted } of requests)
       yield { sku, discrepancy: counted, outcome: CountOutcome.MATCHED };
   }
-  listProducts() { return {}; }
-  updateProduct() { return {}; }
-  checkStock() { return {}; }
-  reserveStock() { return {}; }
-  commitReservation() { return {}; }
-  releaseReservation() { return {}; }
+  listProducts() {
+    return {};
+  }
+  updateProduct() {
+    return {};
+  }
+  checkStock() {
+    return {};
+  }
+  reserveStock() {
+    return {};
+  }
+  commitReservation() {
+    return {};
+  }
+  releaseReservation() {
+    return {};
+  }
 }
 
 @Module({ controllers: [Controller] })
@@ -56,7 +78,10 @@ let client: GrpcClient<typeof InventoryService>;
 let app: Awaited<ReturnType<typeof NestFactory.createMicroservice>>;
 beforeAll(async () => {
   server = new GrpcServer({ listen: { host: "127.0.0.1", port: 0 }, log: { error() {} } });
-  app = await NestFactory.createMicroservice(GrpcModule.around(App), { strategy: server, logger: false });
+  app = await NestFactory.createMicroservice(GrpcModule.around(App), {
+    strategy: server,
+    logger: false,
+  });
   await app.listen();
   client = createGrpcClient(InventoryService, { address: server.address });
 });
@@ -72,7 +97,10 @@ test("a unary call is answered", async () => {
 test("a failure arrives with code, reason and detail", async () => {
   const error = await client.getProduct({ sku: "nothing" }).catch((e: unknown) => e);
   expect(error).toMatchObject({ code: Code.NotFound });
-  expect(reasonOf(error)).toMatchObject({ reason: "PRODUCT_NOT_FOUND", domain: "inventory.emporium.example" });
+  expect(reasonOf(error)).toMatchObject({
+    reason: "PRODUCT_NOT_FOUND",
+    domain: "inventory.emporium.example",
+  });
 });
 test("an unknown error is INTERNAL with an id and without its text", async () => {
   const error = await client.getProduct({ sku: "broken" }).catch((e: unknown) => e);
@@ -100,7 +128,10 @@ test("a failing stream arrives as its failure", async () => {
 test("a client stream is counted", async () => {
   async function* entries() {
     for (let i = 0; i < 1000; i++)
-      yield { importId: "imp_01h455vb4pex5vsknk084sn02q", entry: { case: "adjustment" as const, value: { sku: "a", delta: 1n } } };
+      yield {
+        importId: "imp_01h455vb4pex5vsknk084sn02q",
+        entry: { case: "adjustment" as const, value: { sku: "a", delta: 1n } },
+      };
   }
   expect((await client.importStock(entries())).received).toBe(1000n);
 });
@@ -108,6 +139,10 @@ test("a conversation answers each message", async () => {
   async function* counts() {
     for (let i = 0; i < 100; i++) yield { sku: "a", counted: BigInt(i) };
   }
-  const answers = await Array.fromAsync((client as Client<typeof InventoryService>).countStock(counts()));
-  expect(answers.map((a) => a.discrepancy)).toEqual(Array.from({ length: 100 }, (_, i) => BigInt(i)));
+  const answers = await Array.fromAsync(
+    (client as Client<typeof InventoryService>).countStock(counts()),
+  );
+  expect(answers.map((a) => a.discrepancy)).toEqual(
+    Array.from({ length: 100 }, (_, i) => BigInt(i)),
+  );
 });

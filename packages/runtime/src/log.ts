@@ -28,7 +28,10 @@ export function nestLogger(log: Logger) {
     verbose: (message: unknown, ...rest: unknown[]) => log.trace(words(rest), String(message)),
     warn: (message: unknown, ...rest: unknown[]) => log.warn(words(rest), String(message)),
     error: (message: unknown, ...rest: unknown[]) =>
-      log.error({ ...words(rest), err: message }, message instanceof Error ? message.message : String(message)),
+      log.error(
+        { ...words(rest), err: message },
+        message instanceof Error ? message.message : String(message),
+      ),
     fatal: (message: unknown, ...rest: unknown[]) => log.fatal(words(rest), String(message)),
   };
 }
