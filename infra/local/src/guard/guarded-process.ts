@@ -1,0 +1,83 @@
+import { identify } from "./identity.js";
+import type { RecordedProcess } from "./leftovers.js";
+import type { Command, FromGuard } from "./messages.js";
+
+/** How a process ended. */
+export interface Ending {
+  /** `null` where a signal ended it, or it never began. */
+  code: number | null;
+  signal: string | null;
+  /** Its last lines of output. */
+  output: string[];
+}
+
+/** A process that a guard runs. */
+export class GuardedProcess {
+  /** Resolves when the process has ended; never rejects. */
+  readonly ended: Promise<Ending>;
+  /** Who it is, for later runs; `undefined` before it runs. */
+  recorded: RecordedProcess | undefined;
+  readonly #command: Command;
+  readonly #requestStop: () => void;
+  readonly #ended = Promise.withResolvers<Ending>();
+  readonly #listeners = new Set<(line: string) => void>();
+
+  constructor(command: Command, requestStop: () => void) {
+    this.#command = command;
+    this.#requestStop = requestStop;
+    this.ended = this.#ended.promise;
+  }
+
+  get name(): string {
+    return this.#command.name;
+  }
+
+  /** Its id; 0 before it runs. */
+  get pid(): number {
+    return this.recorded?.pid ?? 0;
+  }
+
+  /** Calls a function with every line of output that the command's `tell` lets through. */
+  onLine(listener: (line: string) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
+  }
+
+  /** Waits for a line of output; rejects with the last lines where the process ends before. */
+  async line(pattern: RegExp): Promise<RegExpExecArray> {
+    const { promise, resolve } = Promise.withResolvers<RegExpExecArray>();
+    using _ = this.onLine((line) => {
+      const match = pattern.exec(line);
+      if (match) resolve(match);
+    });
+    const found = await Promise.race([promise, this.ended]);
+    if ("code" in found) throw endedTooEarly(this.name, found);
+    return found;
+  }
+
+  /** Stops it as its command says; resolves when it has ended. */
+  async stop(): Promise<Ending> {
+    this.#requestStop();
+    return this.ended;
+  }
+
+  /** Takes what the guard tells. */
+  receive(message: FromGuard): void {
+    if (message.kind === "spawned") {
+      const identity = identify(message.pid) ?? { pid: message.pid, start: "" };
+      const { stopSignal, graceMs, stage } = this.#command;
+      this.recorded = { ...identity, stopSignal, graceMs, stage };
+    } else if (message.kind === "line") {
+      for (const listener of this.#listeners) listener(message.line);
+    } else {
+      const { code, signal, output } = message;
+      this.#ended.resolve({ code, signal, output });
+    }
+  }
+}
+
+/** What there is to say of a process that should have gone on. */
+export function endedTooEarly(name: string, { code, signal, output }: Ending): Error {
+  const how = signal ? `by ${signal}` : code === null ? "before it began" : `with code ${code}`;
+  return new Error([`${name} ended ${how}`, ...output].join("\n  "));
+}

@@ -1,0 +1,99 @@
+import { chmod, mkdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { Guard } from "./guard/guard.js";
+import { stopLeftovers } from "./guard/leftovers.js";
+import { takeLock } from "./guard/lock.js";
+import { type Nats, startNats } from "./nats.js";
+import { postgresAccount, reachablePlace, temporaryFolder } from "./postgres/account.js";
+import { type Postgres, startPostgres } from "./postgres/postgres.js";
+import { temporaryDirectory } from "./temporary.js";
+import { resolveTool } from "./tools/resolve.js";
+
+/** What Postgres and NATS are started with; everything has a default. */
+export interface InfrastructureOptions {
+  /** Where the data is kept; absent means a temporary folder that is deleted at the end. */
+  directory?: string | undefined;
+  /** False for tests: faster, but a power cut loses data. True where absent. */
+  durable?: boolean | undefined;
+  /** Fixed ports; any free one where absent. */
+  ports?: { postgres?: number | undefined; nats?: number | undefined };
+  /** Told what takes time, a line each. */
+  report?: ((line: string) => void) | undefined;
+}
+
+/** A Postgres and a NATS with JetStream that run for us. Dispose of it to stop them. */
+export interface Infrastructure extends AsyncDisposable {
+  /** Where data and logs are. */
+  readonly directory: string;
+  readonly postgres: Postgres;
+  readonly nats: Nats;
+  /** Runs more processes; they end before these two do. */
+  readonly guard: Guard;
+}
+
+/**
+ * Boots Postgres and NATS with JetStream without Docker, and waits until both take connections. They
+ * end with this process, however it ends. Rejects with `LockedError` where another process uses the
+ * directory, and with one clear message where nats-server cannot be had.
+ *
+ * @example
+ * await using infrastructure = await bootInfrastructure({ durable: false });
+ * const url = await infrastructure.postgres.databases.create("orders");
+ */
+export async function bootInfrastructure(
+  options: InfrastructureOptions = {},
+): Promise<Infrastructure> {
+  const { durable = true, ports = {}, report } = options;
+  await using boot = new AsyncDisposableStack();
+  const { directory, ...guarding } = options.directory
+    ? await claim(resolve(options.directory), boot)
+    : await makeTemporary();
+  const guard = boot.use(Guard.start(guarding));
+  const logs = join(directory, "logs");
+  await mkdir(logs, { recursive: true });
+  const [postgres, nats] = await Promise.all([
+    reachablePlace(join(directory, "postgres"), postgresAccount()).then((folder) =>
+      startPostgres({
+        guard,
+        folder,
+        durable,
+        port: ports.postgres,
+        log: join(logs, "postgres.log"),
+      }),
+    ),
+    resolveTool("nats-server", { report, run: guard.run }).then((program) =>
+      startNats({
+        guard,
+        program,
+        durable,
+        folder: join(directory, "nats"),
+        port: ports.nats,
+        log: join(logs, "nats.log"),
+      }),
+    ),
+  ]);
+  const running = boot.move();
+  return {
+    directory,
+    postgres,
+    nats,
+    guard,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+async function makeTemporary() {
+  const directory = await temporaryDirectory(await temporaryFolder(postgresAccount()), "emporium");
+  // Postgres may run as another user, who has to pass.
+  await chmod(directory, 0o711);
+  return { directory, remove: directory };
+}
+
+/** Makes a directory ours: no other runner is on it, and nothing of a killed one is left. */
+async function claim(directory: string, boot: AsyncDisposableStack) {
+  await mkdir(directory, { recursive: true });
+  boot.use(takeLock(join(directory, "lock")));
+  const record = join(directory, "processes.json");
+  await stopLeftovers(record);
+  return { directory, record };
+}

@@ -1,0 +1,87 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Guard } from "./guard/guard.js";
+import { launchOnPort } from "./ports.js";
+
+/** Milliseconds that NATS has to close its store. */
+const GRACE_MS = 10_000;
+
+/** The line of its log that tells that it takes connections. */
+const READY = /Server is ready/;
+
+/** How NATS is run. */
+export interface NatsOptions {
+  guard: Guard;
+  /** The nats-server executable. */
+  program: string;
+  /** A folder for its store and its configuration. */
+  folder: string;
+  /** The port; any free one where absent. */
+  port?: number | undefined;
+  /** Whether what is acknowledged has reached the disk. */
+  durable: boolean;
+  /** A file for its log. */
+  log: string;
+}
+
+/** A NATS server with JetStream that runs for us. */
+export interface Nats {
+  readonly port: number;
+  readonly url: string;
+  /** Where JetStream keeps its streams; delete it only while the server is stopped. */
+  readonly store: string;
+  /** Stops the server; its store and port stay. */
+  stop(): Promise<void>;
+  /** Starts it again. */
+  start(): Promise<void>;
+}
+
+/** Starts NATS and waits until it takes connections. */
+export async function startNats(options: NatsOptions): Promise<Nats> {
+  const { guard, program, folder, durable, log } = options;
+  const store = join(folder, "store");
+  const configuration = join(folder, "nats.conf");
+  await mkdir(folder, { recursive: true });
+
+  const launch = async (port: number) => {
+    await writeFile(configuration, configure({ port, store, durable }));
+    const server = guard.spawn({
+      name: "nats",
+      program,
+      programArguments: ["--config", configuration],
+      stopSignal: "SIGTERM",
+      graceMs: GRACE_MS,
+      stage: 0,
+      log,
+      tell: READY.source,
+    });
+    await server.line(READY);
+    return server;
+  };
+  let { port, running } = await launchOnPort(launch, options.port);
+  return {
+    port,
+    url: `nats://127.0.0.1:${port}`,
+    store,
+    stop: async () => {
+      await running.stop();
+    },
+    start: async () => {
+      running = await launch(port);
+    },
+  };
+}
+
+/** https://docs.nats.io/running-a-nats-service/configuration */
+function configure(values: { port: number; store: string; durable: boolean }): string {
+  // By default an acknowledged message may be two minutes away from the disk (nats-server #7564).
+  const sync = values.durable ? "sync_interval: always" : "";
+  return `server_name: emporium
+host: 127.0.0.1
+port: ${values.port}
+jetstream {
+  store_dir: ${JSON.stringify(values.store)}
+  ${sync}
+}
+`;
+}

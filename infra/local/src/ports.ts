@@ -1,0 +1,74 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { threadId } from "node:worker_threads";
+
+/** Below the ports that systems hand out for outgoing connections (Linux: from 32768 on). */
+const [LOWEST, HIGHEST] = [20_000, 32_000];
+
+/** How often another free port is tried. */
+const ATTEMPTS = 5;
+
+// Processes begin at places far apart, so that two that look for ports at the same moment do not
+// find the same one free and both take it.
+let next = LOWEST + (((process.pid * 31 + threadId) * 61) % (HIGHEST - LOWEST));
+
+/** A port that somebody else listens on. */
+export class PortTakenError extends Error {
+  override readonly name = "PortTakenError";
+
+  constructor(what: string, port: number, setting: string) {
+    super(`Port ${port}, wanted for ${what}, is taken. Set ${setting} to use another.`);
+  }
+}
+
+/** Finds a port of 127.0.0.1 that nobody listens on. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = next;
+    next = next + 1 < HIGHEST ? next + 1 : LOWEST;
+    if (await isFree(port)) return port;
+  }
+}
+
+/**
+ * Starts a server on a fixed port or a free one, and on another where somebody took that in the
+ * meantime.
+ */
+export async function launchOnPort<Server>(
+  launch: (port: number) => Promise<Server>,
+  fixed?: number,
+): Promise<{ port: number; running: Server }> {
+  if (fixed) return { port: fixed, running: await launch(fixed) };
+  for (let attempt = 1; ; attempt++) {
+    const port = await freePort();
+    try {
+      return { port, running: await launch(port) };
+    } catch (error) {
+      const isTaken = error instanceof Error && /address already in use/i.test(error.message);
+      if (!isTaken || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+/**
+ * Rejects with `PortTakenError` where somebody listens on a port.
+ *
+ * @param what what the port is wanted for
+ * @param setting the environment variable that names the port
+ */
+export async function checkPort(port: number, what: string, setting: string): Promise<void> {
+  if (!(await isFree(port))) throw new PortTakenError(what, port, setting);
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  try {
+    server.listen(port, "127.0.0.1");
+    await once(server, "listening");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    server.close();
+  }
+}

@@ -1,0 +1,92 @@
+import type { Guard } from "../guard/guard.js";
+import { launchOnPort } from "../ports.js";
+import { postgresAccount } from "./account.js";
+import { postgresBinaries } from "./binaries.js";
+import { openCluster } from "./cluster.js";
+import { Databases } from "./databases.js";
+import { clearPredecessor } from "./predecessor.js";
+
+/** Milliseconds for a checkpoint at the end; after that, Postgres recovers at its next start. */
+const GRACE_MS = 15_000;
+
+/** The line of its log that tells that it takes connections. */
+const READY = /ready to accept connections/;
+
+/** How Postgres is run. */
+export interface PostgresOptions {
+  guard: Guard;
+  /** The cluster's folder; made where it is missing. */
+  folder: string;
+  /** The port; any free one where absent. */
+  port?: number | undefined;
+  /** Whether commits reach the disk. */
+  durable: boolean;
+  /** A file for its log. */
+  log: string;
+}
+
+/** A Postgres server that runs for us. */
+export interface Postgres {
+  readonly databases: Databases;
+  /** Stops the server; its data and port stay. */
+  stop(): Promise<void>;
+  /** Starts it again. */
+  start(): Promise<void>;
+}
+
+/**
+ * Starts Postgres and waits until it takes connections.
+ *
+ * @example
+ * const postgres = await startPostgres({ guard, folder, durable: true, log });
+ * const url = await postgres.databases.create("orders");
+ */
+export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
+  const account = postgresAccount();
+  const binaries = await postgresBinaries(account);
+  const { data, password } = await openCluster(options.folder, { ...options, binaries, account });
+  await clearPredecessor(data, { stopSignal: "SIGINT", graceMs: GRACE_MS });
+
+  const launch = async (port: number) => {
+    const server = options.guard.spawn({
+      name: "postgres",
+      program: binaries.postgres,
+      programArguments: ["-D", data, "-p", String(port), ...settings(options.durable)],
+      user: account,
+      stopSignal: "SIGINT",
+      graceMs: GRACE_MS,
+      stage: 0,
+      log: options.log,
+      tell: READY.source,
+    });
+    await server.line(READY);
+    return server;
+  };
+  let { port, running } = await launchOnPort(launch, options.port);
+
+  return {
+    databases: new Databases(port, password),
+    stop: async () => {
+      await running.stop();
+    },
+    start: async () => {
+      running = await launch(port);
+    },
+  };
+}
+
+/** https://www.postgresql.org/docs/18/runtime-config.html */
+function settings(durable: boolean): string[] {
+  const values = {
+    listen_addresses: "127.0.0.1",
+    unix_socket_directories: "",
+    // Every test file, and every replica of every service, brings a pool of its own.
+    max_connections: 400,
+    timezone: "UTC",
+    log_timezone: "UTC",
+    // Short statements only: compiling them would cost more than it gains.
+    jit: "off",
+    ...(durable ? {} : { fsync: "off", synchronous_commit: "off", full_page_writes: "off" }),
+  };
+  return Object.entries(values).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+}

@@ -1,0 +1,45 @@
+import { randomBytes } from "node:crypto";
+import { inject } from "vitest";
+import { bootInfrastructure, type Infrastructure } from "./infrastructure.js";
+import { Databases } from "./postgres/databases.js";
+import type {} from "./test-setup.js";
+
+/** The Postgres and NATS that a test may use with all others of its run. */
+export interface TestInfrastructure {
+  readonly natsUrl: string;
+  readonly databases: Databases;
+  /** Makes an empty database that nobody else uses; returns its address. */
+  freshDatabase(name: string): Promise<string>;
+  /** A prefix of subjects and streams that nobody else uses. */
+  freshPrefix(): string;
+}
+
+let own: Promise<Infrastructure> | undefined;
+
+/**
+ * Finds the Postgres and NATS of this test run. Where the run has no `globalSetup`, boots some for
+ * this test file; they end with its process. Databases and streams are thrown away with the run, so
+ * a test cleans up nothing but its connections.
+ *
+ * @example
+ * const { freshDatabase, freshPrefix, natsUrl } = await testInfrastructure();
+ * const url = await freshDatabase("orders");
+ */
+export async function testInfrastructure(): Promise<TestInfrastructure> {
+  const shared = inject("emporium") as ReturnType<typeof inject<"emporium">> | undefined;
+  if (shared)
+    return handOut(new Databases(shared.postgresPort, shared.postgresPassword), shared.natsUrl);
+  own ??= bootInfrastructure({ durable: false });
+  const { postgres, nats } = await own;
+  return handOut(postgres.databases, nats.url);
+}
+
+function handOut(databases: Databases, natsUrl: string): TestInfrastructure {
+  const unique = (name: string) => `${name}_${randomBytes(6).toString("hex")}`;
+  return {
+    natsUrl,
+    databases,
+    freshDatabase: (name) => databases.create(unique(name)),
+    freshPrefix: () => unique("test"),
+  };
+}

@@ -1,0 +1,35 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import type { ToolName } from "./releases.js";
+import { executableName, findExecutables } from "./search.js";
+
+/** Runs a program to its end; `code` is `null` where a signal ended it. Never rejects. */
+export type Run = (
+  program: string,
+  programArguments: string[],
+  environment: NodeJS.ProcessEnv,
+) => Promise<{ code: number | null; output: string }>;
+
+/** Runs a program as a child of this process. */
+export const runProgram: Run = (program, programArguments, environment) =>
+  new Promise((resolve) => {
+    const child = execFile(program, programArguments, { env: environment }, (_, stdout, stderr) =>
+      resolve({ code: child.exitCode, output: stdout + stderr }),
+    );
+  });
+
+/** Builds a tool from its Go module into `folder`; returns the program's path. */
+export async function goInstall(build: {
+  tool: ToolName;
+  goPackage: string;
+  folder: string;
+  environment: NodeJS.ProcessEnv;
+  run: Run;
+}): Promise<string> {
+  const [go] = await findExecutables("go", build.environment);
+  if (!go) throw new Error("Go is not on PATH");
+  const environment = { ...build.environment, GOBIN: build.folder };
+  const { code, output } = await build.run(go, ["install", build.goPackage], environment);
+  if (code !== 0) throw new Error(output.trim().split("\n").at(-1) || `ended with code ${code}`);
+  return join(build.folder, executableName(build.tool));
+}
