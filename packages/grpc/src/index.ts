@@ -24,5 +24,6 @@ export { defaultLimits, type ServerLimits } from "./limits.js";
 export { GrpcModule } from "./module.js";
 export { type MethodPolicy, policyOf } from "./policy.js";
 export { GrpcServer, type GrpcServerOptions, ListenError } from "./server.js";
+export { defaultShedding, type SheddingLimits } from "./shedding.js";
 export { serviceConfig } from "./service-config.js";
 export { validateMessage } from "./validation.js";

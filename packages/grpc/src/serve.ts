@@ -3,6 +3,7 @@ import type { ConnectError, Interceptor } from "@connectrpc/connect";
 import { EngineReason } from "@emporium/contracts/options/v1";
 import type * as grpc from "@grpc/grpc-js";
 import { CallContext, cancelled, deadlineExceeded } from "./call-context.js";
+import { acceptsGzip, compress, type Frame, uncompressed } from "./compression.js";
 import { type ErrorLog, toConnectError } from "./exceptions.js";
 import { engineFailure } from "./failure.js";
 import {
@@ -22,6 +23,8 @@ import { toStatus } from "./status.js";
 export interface ServeOptions {
   readonly interceptors: Interceptor[];
   readonly log: ErrorLog;
+  /** Says no to a call that must not get in. */
+  readonly refusal?: () => ConnectError | undefined;
   /** Calls that are under way, so that a drain can find them. */
   readonly calls: Set<RunningCall>;
 }
@@ -40,13 +43,14 @@ interface AnyCall extends NodeJS.EventEmitter {
   readonly metadata: grpc.Metadata;
   getDeadline(): grpc.Deadline;
   getPeer(): string;
+  sendMetadata(metadata: grpc.Metadata): void;
 }
 
 /** What `Server.register` of grpc-js takes for one method. */
 export interface Registration {
   readonly path: string;
   readonly handler: grpc.UntypedHandleCall;
-  readonly serialize: (bytes: Uint8Array) => Buffer;
+  readonly serialize: (frame: Frame) => Buffer;
   readonly deserialize: (bytes: Buffer) => Message;
   readonly type: "unary" | "clientStream" | "serverStream" | "bidi";
 }
@@ -59,32 +63,32 @@ export function serve(
 ): Registration {
   const parts = {
     path: policyOf(method).path,
-    serialize: (bytes: Uint8Array) =>
-      Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength),
+    // grpc-js takes what it is given for a Buffer, and uses no more of it than a Frame has.
+    serialize: (frame: Frame) => frame as Buffer,
     deserialize: (bytes: Buffer) => fromBinary(method.input, bytes),
   };
   switch (method.methodKind) {
     case "unary": {
       const invoke = invokeUnary(method, handler, options.interceptors);
-      const handle: grpc.handleUnaryCall<Message, Uint8Array> = (call, callback) =>
+      const handle: grpc.handleUnaryCall<Message, Frame> = (call, callback) =>
         answerOne(method, call, callback, call.request, invoke, options);
       return { ...parts, type: "unary", handler: handle as grpc.UntypedHandleCall };
     }
     case "client_streaming": {
       const invoke = invokeClientStream(method, handler, options.interceptors);
-      const handle: grpc.handleClientStreamingCall<Message, Uint8Array> = (call, callback) =>
+      const handle: grpc.handleClientStreamingCall<Message, Frame> = (call, callback) =>
         answerOne(method, call, callback, call as AsyncIterable<Message>, invoke, options);
       return { ...parts, type: "clientStream", handler: handle as grpc.UntypedHandleCall };
     }
     case "server_streaming": {
       const invoke = invokeServerStream(method, handler, options.interceptors);
-      const handle: grpc.handleServerStreamingCall<Message, Uint8Array> = (call) =>
+      const handle: grpc.handleServerStreamingCall<Message, Frame> = (call) =>
         answerMany(method, call, call.request, invoke, options);
       return { ...parts, type: "serverStream", handler: handle as grpc.UntypedHandleCall };
     }
     case "bidi_streaming": {
       const invoke = invokeBidi(method, handler, options.interceptors);
-      const handle: grpc.handleBidiStreamingCall<Message, Uint8Array> = (call) =>
+      const handle: grpc.handleBidiStreamingCall<Message, Frame> = (call) =>
         answerMany(method, call, call as AsyncIterable<Message>, invoke, options);
       return { ...parts, type: "bidi", handler: handle as grpc.UntypedHandleCall };
     }
@@ -93,39 +97,43 @@ export function serve(
 
 function answerOne<Input>(
   method: DescMethod,
-  call: grpc.ServerUnaryCall<Message, Uint8Array> | grpc.ServerReadableStream<Message, Uint8Array>,
-  callback: grpc.sendUnaryData<Uint8Array>,
+  call: grpc.ServerUnaryCall<Message, Frame> | grpc.ServerReadableStream<Message, Frame>,
+  callback: grpc.sendUnaryData<Frame>,
   input: Input,
   invoke: InvokeOne<Input>,
   options: ServeOptions,
 ): void {
-  const running = begin(method, call, options, true, (error) => callback(toStatus(error)));
+  const send = (error: ConnectError) => callback(toStatus(error));
+  const refusal = options.refusal?.();
+  if (refusal) return send(refusal);
+  const running = begin(method, call, options, true, send);
   const { context } = running;
   context
     .run(() => invoke(input, context))
-    .then((message) => {
+    .then(async (message) => {
       const bytes = toBinary(method.output, message);
+      const frame = running.gzip ? await compress(bytes) : uncompressed(bytes);
       if (!running.finish()) return;
-      if (context.headersToSend) call.sendMetadata(toMetadata(context.headersToSend));
-      callback(null, bytes, context.trailersToSend && toMetadata(context.trailersToSend));
+      sendHeaders(call, context, running.gzip);
+      callback(null, frame, context.trailersToSend && toMetadata(context.trailersToSend));
     })
     .catch((error: unknown) => running.fail(error));
 }
 
 function answerMany<Input>(
   method: DescMethod,
-  call:
-    grpc.ServerWritableStream<Message, Uint8Array> | grpc.ServerDuplexStream<Message, Uint8Array>,
+  call: grpc.ServerWritableStream<Message, Frame> | grpc.ServerDuplexStream<Message, Frame>,
   input: Input,
   invoke: InvokeMany<Input>,
   options: ServeOptions,
 ): void {
+  const send = (error: ConnectError) =>
+    void call.emit("error", Object.assign(new Error(error.rawMessage), toStatus(error)));
+  const refusal = options.refusal?.();
+  if (refusal) return send(refusal);
   let resume: (() => void) | undefined;
   call.on("drain", () => resume?.());
-  const running = begin(method, call, options, false, (error) => {
-    call.emit("error", Object.assign(new Error(error.rawMessage), toStatus(error)));
-    resume?.();
-  });
+  const running = begin(method, call, options, false, send);
   const { context } = running;
   const write = async () => {
     const messages = invoke(input, context)[Symbol.asyncIterator]();
@@ -134,18 +142,29 @@ function answerMany<Input>(
       resume?.();
       void messages.return?.()?.catch(() => {});
     };
+    let first = true;
     for (;;) {
       const { done, value } = await messages.next();
       if (running.finished) return;
-      if (context.headersToSend) call.sendMetadata(toMetadata(context.headersToSend));
+      if (first) sendHeaders(call, context, running.gzip);
+      first = false;
       if (done) break;
-      if (!call.write(toBinary(method.output, value)))
+      const bytes = toBinary(method.output, value);
+      if (!call.write(running.gzip ? await compress(bytes) : uncompressed(bytes)))
         await new Promise<void>((drained) => (resume = drained));
       if (running.finished) return;
     }
     if (running.finish()) call.end(context.trailersToSend && toMetadata(context.trailersToSend));
   };
   context.run(write).catch((error: unknown) => running.fail(error));
+}
+
+/** Response headers, where there are any; grpc-js sends its own with the first message. */
+function sendHeaders(call: AnyCall, context: CallContext, gzip: boolean): void {
+  if (!gzip && !context.headersToSend) return;
+  const metadata = toMetadata(context.headersToSend ?? new Headers());
+  if (gzip) metadata.set("grpc-encoding", "gzip");
+  call.sendMetadata(metadata);
 }
 
 /** Starts the clocks of a call and watches for its end, whichever comes first. */
@@ -156,7 +175,7 @@ function begin(
   awaitsAnswer: boolean,
   send: (error: ConnectError) => void,
 ) {
-  const { longestMs } = policyOf(method);
+  const { longestMs, gzip } = policyOf(method);
   const now = Date.now();
   const named = call.getDeadline();
   const callerDeadline = named instanceof Date ? named.getTime() : named;
@@ -169,6 +188,7 @@ function begin(
   const running = {
     context,
     awaitsAnswer,
+    gzip: acceptsGzip(call.metadata) && gzip,
     finished: false,
     onFinish: undefined as (() => void) | undefined,
     /** True for the one who may send the answer. */

@@ -14,6 +14,7 @@ import { type DependencyCheck, Health } from "./health.js";
 import type { AnyHandler } from "./invoke.js";
 import { defaultLimits, type ServerLimits, toServerOptions } from "./limits.js";
 import { Reflection } from "./reflection.js";
+import { defaultShedding, Shedding, type SheddingLimits } from "./shedding.js";
 import { type RunningCall, serve, type ServeOptions } from "./serve.js";
 
 /** What a server is made of. */
@@ -32,6 +33,10 @@ export interface GrpcServerOptions {
   graceMs?: number;
   /** Where they differ from `defaultLimits`. */
   limits?: Partial<ServerLimits>;
+  /** Where they differ from `defaultShedding`. */
+  shedding?: Partial<SheddingLimits>;
+  /** Offers `grpc.channelz.v1.Channelz` and counts for it, which costs some of every call. */
+  channelz?: boolean;
   /** Where errors go that callers do not see; Nest's logger where none is given. */
   log?: ErrorLog;
 }
@@ -54,16 +59,24 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
   #server: grpc.Server;
   #services = new Map<string, DescService>();
   #serving: ServeOptions;
+  #shedding: Shedding;
   #address: string | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(private readonly options: GrpcServerOptions) {
     super();
-    this.#server = new grpc.Server(toServerOptions({ ...defaultLimits, ...options.limits }));
+    this.#server = new grpc.Server({
+      ...toServerOptions({ ...defaultLimits, ...options.limits }),
+      "grpc.enable_channelz": options.channelz ? 1 : 0,
+    });
+    if (options.channelz) grpc.addAdminServicesToServer(this.#server);
+    const calls = new Set<RunningCall>();
+    this.#shedding = new Shedding({ ...defaultShedding, ...options.shedding }, () => calls.size);
     this.#serving = {
       interceptors: options.interceptors ?? [],
       log: options.log ?? nestLog(),
-      calls: new Set<RunningCall>(),
+      refusal: () => this.#shedding.refusal(),
+      calls,
     };
     this.health = new Health(
       () => this.#services.keys(),
@@ -87,7 +100,7 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
   addService<Service extends DescService>(service: Service, handlers: ServiceImpl<Service>): void {
     for (const method of service.methods) {
       const handler = (handlers as Record<string, AnyHandler>)[method.localName];
-      if (handler) this.#register(method, handler.bind(handlers));
+      if (handler) this.#register(method, handler.bind(handlers), this.#serving);
     }
   }
 
@@ -99,28 +112,31 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
   async #start(): Promise<void> {
     for (const handler of this.getHandlers().values()) {
       const { method } = (handler.extras ?? {}) as Partial<HandlerExtras>;
-      if (method) this.#register(method, handler);
+      if (method) this.#register(method, handler, this.#serving);
     }
     const contract = [...this.#services.values()];
     const reflection = new Reflection([...contract, HealthService, ServerReflection]);
-    this.addService(HealthService, this.health.handlers);
-    this.addService(ServerReflection, reflection.handlers);
-    this.addService(ServerReflectionAlpha, reflection.handlers as never);
+    this.#addOwn(HealthService, this.health.handlers);
+    this.#addOwn(ServerReflection, reflection.handlers);
+    this.#addOwn(ServerReflectionAlpha, reflection.handlers);
     const { host, port } = this.options.listen;
     this.#address = `${host}:${await this.#bind(host, port)}`;
     void this.health.start();
   }
 
-  #register(method: DescMethod, handler: AnyHandler): void {
+  /** The engine's own services answer also when others are shed, and nobody intercepts them. */
+  #addOwn(service: DescService, handlers: object): void {
+    const { log, calls } = this.#serving;
+    for (const method of service.methods) {
+      const handler = (handlers as Record<string, AnyHandler>)[method.localName]!;
+      this.#register(method, handler.bind(handlers), { interceptors: [], log, calls });
+    }
+  }
+
+  #register(method: DescMethod, handler: AnyHandler, serving: ServeOptions): void {
     this.#services.set(method.parent.typeName, method.parent);
-    const { path, handler: handle, ...rest } = serve(method, handler, this.#serving);
-    this.#server.register(
-      path,
-      handle as never,
-      rest.serialize,
-      rest.deserialize,
-      rest.type,
-    );
+    const { path, handler: handle, ...rest } = serve(method, handler, serving);
+    this.#server.register(path, handle as never, rest.serialize, rest.deserialize, rest.type);
   }
 
   #bind(host: string, port: number): Promise<number> {
@@ -150,6 +166,7 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
     }, this.options.graceMs ?? 10_000);
     await closed;
     clearTimeout(grace);
+    this.#shedding[Symbol.dispose]();
   }
 
   #end(which: (call: RunningCall) => boolean): void {

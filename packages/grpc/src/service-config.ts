@@ -30,7 +30,8 @@ export function serviceConfig(service: DescService): ServiceConfig {
               hedgingPolicy: {
                 maxAttempts: 2,
                 hedgingDelay: seconds(policy.hedgingDelayMs),
-                nonFatalStatusCodes: ["UNAVAILABLE"],
+                // A second server that is overloaded must not fail the call that the first one has.
+                nonFatalStatusCodes: ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
               },
             }),
       })),

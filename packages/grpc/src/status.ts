@@ -1,8 +1,8 @@
-import { create, type DescMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Any, anyPack, AnySchema } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError } from "@connectrpc/connect";
+import { ConnectError } from "@connectrpc/connect";
 import { StatusSchema } from "@emporium/contracts/google/rpc";
-import { Metadata, type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
+import { Metadata, type ServiceError, type StatusObject } from "@grpc/grpc-js";
 import { toHeaders, toMetadata } from "./metadata.js";
 
 /** Trailer that carries `google.rpc.Status` with the details of an error. */
@@ -23,8 +23,7 @@ export function toStatus(error: ConnectError): StatusObject {
 }
 
 function packDetail(detail: ConnectError["details"][number]): Any {
-  if ("desc" in detail)
-    return anyPack(detail.desc, create(detail.desc, detail.value as never));
+  if ("desc" in detail) return anyPack(detail.desc, create(detail.desc, detail.value as never));
   return create(AnySchema, {
     typeUrl: `type.googleapis.com/${detail.type}`,
     value: detail.value,
