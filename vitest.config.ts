@@ -8,6 +8,8 @@ export default defineConfig({
     include: ["**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/dist/**", "**/.nx/**"],
     setupFiles: ["reflect-metadata"],
+    // One Postgres and one NATS for the whole run.
+    globalSetup: ["infra/local/src/test-setup.ts"],
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },
