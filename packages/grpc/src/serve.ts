@@ -1,11 +1,8 @@
 import { type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import type { ConnectError, Interceptor } from "@connectrpc/connect";
-import { EngineReason } from "@emporium/contracts/options/v1";
 import type * as grpc from "@grpc/grpc-js";
-import { CallContext, cancelled, deadlineExceeded } from "./call-context.js";
-import { acceptsGzip, compress, type Frame, uncompressed } from "./compression.js";
-import { type ErrorLog, toConnectError } from "./exceptions.js";
-import { engineFailure } from "./failure.js";
+import type { CallContext } from "./call-context.js";
+import { compress, type Frame, uncompressed } from "./compression.js";
 import {
   type AnyHandler,
   type InvokeMany,
@@ -17,33 +14,14 @@ import {
 } from "./invoke.js";
 import { toMetadata } from "./metadata.js";
 import { policyOf } from "./policy.js";
+import { type AnyCall, type CallSurroundings, RunningCall } from "./running-call.js";
 import { toStatus } from "./status.js";
 
 /** What a handler needs of the server around it. */
-export interface ServeOptions {
+export interface ServeOptions extends CallSurroundings {
   readonly interceptors: Interceptor[];
-  readonly log: ErrorLog;
   /** Says no to a call that must not get in. */
   readonly refusal?: () => ConnectError | undefined;
-  /** Calls that are under way, so that a drain can find them. */
-  readonly calls: Set<RunningCall>;
-}
-
-/** A call that is under way. */
-export interface RunningCall {
-  readonly context: CallContext;
-  /** Whether the caller waits for one answer, and so for the handler's end. */
-  readonly awaitsAnswer: boolean;
-  /** Ends it now. */
-  end(error: ConnectError): void;
-}
-
-/** What the calls of all four kinds have in common. */
-interface AnyCall extends NodeJS.EventEmitter {
-  readonly metadata: grpc.Metadata;
-  getDeadline(): grpc.Deadline;
-  getPeer(): string;
-  sendMetadata(metadata: grpc.Metadata): void;
 }
 
 /** What `Server.register` of grpc-js takes for one method. */
@@ -106,7 +84,7 @@ function answerOne<Input>(
   const send = (error: ConnectError) => callback(toStatus(error));
   const refusal = options.refusal?.();
   if (refusal) return send(refusal);
-  const running = begin(method, call, options, true, send);
+  const running = new RunningCall(method, call, options, true, send);
   const { context } = running;
   context
     .run(() => invoke(input, context))
@@ -133,7 +111,7 @@ function answerMany<Input>(
   if (refusal) return send(refusal);
   let resume: (() => void) | undefined;
   call.on("drain", () => resume?.());
-  const running = begin(method, call, options, false, send);
+  const running = new RunningCall(method, call, options, false, send);
   const { context } = running;
   const write = async () => {
     const messages = invoke(input, context)[Symbol.asyncIterator]();
@@ -165,66 +143,4 @@ function sendHeaders(call: AnyCall, context: CallContext, gzip: boolean): void {
   const metadata = toMetadata(context.headersToSend ?? new Headers());
   if (gzip) metadata.set("grpc-encoding", "gzip");
   call.sendMetadata(metadata);
-}
-
-/** Starts the clocks of a call and watches for its end, whichever comes first. */
-function begin(
-  method: DescMethod,
-  call: AnyCall,
-  options: ServeOptions,
-  awaitsAnswer: boolean,
-  send: (error: ConnectError) => void,
-) {
-  const { longestMs, gzip } = policyOf(method);
-  const now = Date.now();
-  const named = call.getDeadline();
-  const callerDeadline = named instanceof Date ? named.getTime() : named;
-  const context = new CallContext(
-    method,
-    call.metadata,
-    Math.min(callerDeadline, now + longestMs),
-    call.getPeer(),
-  );
-  const running = {
-    context,
-    awaitsAnswer,
-    gzip: acceptsGzip(call.metadata) && gzip,
-    finished: false,
-    onFinish: undefined as (() => void) | undefined,
-    /** True for the one who may send the answer. */
-    finish(reason: unknown = cancelled()) {
-      if (running.finished) return false;
-      running.finished = true;
-      clearTimeout(timer);
-      options.calls.delete(running);
-      context.abort(reason);
-      running.onFinish?.();
-      return true;
-    },
-    end(error: ConnectError) {
-      if (running.finish(error)) send(error);
-    },
-    fail(error: unknown) {
-      if (!running.finished) running.end(toConnectError(error, options.log));
-    },
-  };
-  const timer =
-    callerDeadline > now + longestMs
-      ? setTimeout(() => running.end(tooLong(awaitsAnswer)), longestMs)
-      : undefined;
-  timer?.unref();
-  options.calls.add(running);
-  call.on("cancelled", () =>
-    running.finish(Date.now() >= callerDeadline ? deadlineExceeded() : cancelled()),
-  );
-  return running;
-}
-
-/** The contract's `longest` is over: a stream can be resumed, an answer comes too late. */
-function tooLong(awaitsAnswer: boolean): ConnectError {
-  return awaitsAnswer
-    ? engineFailure(EngineReason.TOO_SLOW, "The call took longer than its contract allows")
-    : engineFailure(EngineReason.STREAM_EXPIRED, "The stream has lived its time; resume it", {
-        retryDelay: { seconds: 0n },
-      });
 }

@@ -8,6 +8,7 @@ import * as grpc from "@grpc/grpc-js";
 import { Logger } from "@nestjs/common";
 import { type CustomTransportStrategy, Server } from "@nestjs/microservices";
 import type { HandlerExtras } from "./controller.js";
+import { type EngineClock, realTime } from "./engine-clock.js";
 import type { ErrorLog } from "./exceptions.js";
 import { engineFailure } from "./failure.js";
 import { type DependencyCheck, Health } from "./health.js";
@@ -15,7 +16,8 @@ import type { AnyHandler } from "./invoke.js";
 import { defaultLimits, type ServerLimits, toServerOptions } from "./limits.js";
 import { Reflection } from "./reflection.js";
 import { defaultShedding, Shedding, type SheddingLimits } from "./shedding.js";
-import { type RunningCall, serve, type ServeOptions } from "./serve.js";
+import type { RunningCall } from "./running-call.js";
+import { serve, type ServeOptions } from "./serve.js";
 
 /** What a server is made of. */
 export interface GrpcServerOptions {
@@ -37,6 +39,8 @@ export interface GrpcServerOptions {
   shedding?: Partial<SheddingLimits>;
   /** Offers `grpc.channelz.v1.Channelz` and counts for it, which costs some of every call. */
   channelz?: boolean;
+  /** Where the time comes from by which the contract's limits are measured. */
+  clock?: EngineClock;
   /** Where errors go that callers do not see; Nest's logger where none is given. */
   log?: ErrorLog;
 }
@@ -75,6 +79,7 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
     this.#serving = {
       interceptors: options.interceptors ?? [],
       log: options.log ?? nestLog(),
+      clock: options.clock ?? realTime,
       refusal: () => this.#shedding.refusal(),
       calls,
     };
@@ -96,8 +101,11 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
     return this.#serving.calls.size;
   }
 
-  /** Adds a service outside of Nest. Before `listen`. */
-  addService<Service extends DescService>(service: Service, handlers: ServiceImpl<Service>): void {
+  /** Adds a service outside of Nest, before `listen`. Methods without a handler are UNIMPLEMENTED. */
+  addService<Service extends DescService>(
+    service: Service,
+    handlers: Partial<ServiceImpl<Service>>,
+  ): void {
     for (const method of service.methods) {
       const handler = (handlers as Record<string, AnyHandler>)[method.localName];
       if (handler) this.#register(method, handler.bind(handlers), this.#serving);
@@ -126,10 +134,10 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
 
   /** The engine's own services answer also when others are shed, and nobody intercepts them. */
   #addOwn(service: DescService, handlers: object): void {
-    const { log, calls } = this.#serving;
+    const { log, clock, calls } = this.#serving;
     for (const method of service.methods) {
       const handler = (handlers as Record<string, AnyHandler>)[method.localName]!;
-      this.#register(method, handler.bind(handlers), { interceptors: [], log, calls });
+      this.#register(method, handler.bind(handlers), { interceptors: [], log, clock, calls });
     }
   }
 

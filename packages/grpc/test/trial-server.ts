@@ -1,0 +1,78 @@
+import type { ServiceImpl } from "@connectrpc/connect";
+import {
+  createGrpcClient,
+  type GrpcClient,
+  type GrpcClientOptions,
+  GrpcServer,
+  type GrpcServerOptions,
+} from "../src/index.js";
+import { TrialService } from "./generated/trial/v1/trial_pb.js";
+
+/** Handlers of the test contract; a test gives those that it calls. */
+export type TrialHandlers = Partial<ServiceImpl<typeof TrialService>>;
+
+/** A server of the test contract on a free port, outside of Nest, with a client. */
+export interface Trial extends AsyncDisposable {
+  readonly server: GrpcServer;
+  readonly client: GrpcClient<typeof TrialService>;
+  /** What the server told its log. */
+  readonly logged: Record<string, unknown>[];
+}
+
+/**
+ * Starts one. It is gone, with its client, when the test's block is left.
+ *
+ * @example
+ * await using trial = await startTrial({ ask: ({ text }) => ({ text }) });
+ */
+export async function startTrial(
+  handlers: TrialHandlers,
+  options: Partial<GrpcServerOptions> = {},
+  clientOptions: Partial<GrpcClientOptions> = {},
+): Promise<Trial> {
+  const logged: Record<string, unknown>[] = [];
+  const server = new GrpcServer({
+    listen: { host: "127.0.0.1", port: 0 },
+    graceMs: 1000,
+    log: { error: (fields) => logged.push(fields) },
+    ...options,
+  });
+  server.addService(TrialService, handlers as ServiceImpl<typeof TrialService>);
+  await listen(server);
+  const client = trialClient(server.address, clientOptions);
+  return {
+    server,
+    client,
+    logged,
+    async [Symbol.asyncDispose]() {
+      client[Symbol.dispose]();
+      await server.close();
+    },
+  };
+}
+
+/** A client of the test contract. Channels of its own: no test reuses another's connection. */
+export function trialClient(address: string, options: Partial<GrpcClientOptions> = {}) {
+  return createGrpcClient(TrialService, {
+    address,
+    ...options,
+    channelOptions: { "grpc.use_local_subchannel_pool": 1, ...options.channelOptions },
+  });
+}
+
+/** Resolves when the server can be called. */
+export function listen(server: GrpcServer): Promise<void> {
+  return new Promise((resolve, reject) =>
+    server.listen((error) => (error ? reject(error) : resolve())),
+  );
+}
+
+/** The error that a call fails with; throws when it does not fail. */
+export async function errorOf(call: Promise<unknown>): Promise<unknown> {
+  return call.then(
+    () => {
+      throw new Error("The call did not fail");
+    },
+    (error: unknown) => error,
+  );
+}
