@@ -2,7 +2,10 @@ import { ConfigurationError } from "@emporium/runtime";
 import { expect, test } from "vitest";
 import { configFromEnvironment } from "./config.js";
 
-const required = { DATABASE_URL: "postgresql://localhost/orders", NATS_URL: "nats://localhost:4222" };
+const required = {
+  DATABASE_URL: "postgresql://localhost/orders",
+  NATS_URL: "nats://localhost:4222",
+};
 
 test("two variables are enough; the rest has defaults", () => {
   expect(configFromEnvironment(required)).toEqual({

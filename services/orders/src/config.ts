@@ -21,6 +21,16 @@ export interface OrdersConfig {
   clock?: Clock;
 }
 
+/** What the rules of the shop are set to. */
+export interface Settings {
+  clock: Clock;
+  /** ISO 4217 code that a price without a currency is in. */
+  currency: string;
+}
+
+/** Under which token Nest knows the `Settings`. */
+export const SETTINGS = Symbol("Settings");
+
 const Environment = z.object({
   GRPC_LISTEN_ADDR: z
     .string()
@@ -30,7 +40,7 @@ const Environment = z.object({
   NATS_URL: z.string().min(1, "one nats:// URL, or several with commas between"),
   EVENT_PREFIX: z
     .string()
-    .regex(/^[A-Za-z0-9_-]+$/, "letters, digits, - and _")
+    .regex(/^[a-z0-9-]+$/, "small letters, digits and hyphens")
     .default("emporium"),
   INVENTORY_ADDR: z.string().min(1, "a gRPC name").default("dns:///127.0.0.1:50052"),
   SHOP_CURRENCY: z

@@ -20,20 +20,32 @@ test("lines without a price have no say", () => {
 
 test("a price without a code is in the shop's currency", () => {
   expect(oneCurrency([inPounds, withoutCode], "GBP")).toBe("GBP");
-  expect(() => oneCurrency([inEuros, withoutCode], "GBP")).toThrow();
+  expect(() => oneCurrency([inEuros, withoutCode], "GBP")).toThrow("several currencies");
+});
+
+test("a code that is none of ISO 4217's form is an invalid request", () => {
+  const error = failureOf([{ unitPrice: toMoney(100n, "gbp") }, inEuros]);
+  expect(reasonOf(error)?.reason).toBe("INVALID_REQUEST");
+  expect(fieldsOf(error)).toEqual(["lines[0].unit_price.currency_code"]);
 });
 
 test("the failure names every line that differs from the first price", () => {
-  const error = (() => {
-    try {
-      return oneCurrency([inPounds, inEuros, inPounds, inEuros], "GBP");
-    } catch (thrown) {
-      return thrown;
-    }
-  })();
+  const error = failureOf([inPounds, inEuros, inPounds, inEuros]);
   expect(reasonOf(error)?.reason).toBe("MIXED_CURRENCIES");
-  expect(findDetail(error, BadRequestSchema)?.fieldViolations.map(({ field }) => field)).toEqual([
+  expect(fieldsOf(error)).toEqual([
     "lines[1].unit_price.currency_code",
     "lines[3].unit_price.currency_code",
   ]);
 });
+
+function failureOf(lines: Parameters<typeof oneCurrency>[0]): unknown {
+  try {
+    return oneCurrency(lines, "GBP");
+  } catch (error) {
+    return error;
+  }
+}
+
+function fieldsOf(error: unknown) {
+  return findDetail(error, BadRequestSchema)?.fieldViolations.map(({ field }) => field);
+}

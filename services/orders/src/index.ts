@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 
 export type { OrdersConfig } from "./config.js";
-export { create } from "./create.js";
+export { create, type RunningService } from "./create.js";
 
 /** Where the database's schema and migrations are, from the sources as from what is built. */
 export const schema = {

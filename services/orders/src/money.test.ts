@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { MoneySchema } from "@emporium/contracts/google/type";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { toMinorUnits, toMoney } from "./money.js";
 

@@ -1,6 +1,5 @@
 import { toBinary } from "@bufbuild/protobuf";
-import type { Tx } from "@emporium/database";
-import type { OutboxRow } from "@emporium/database";
+import type { OutboxRow, Tx } from "@emporium/database";
 import { type Order, OrderSchema } from "@emporium/contracts/orders/v1";
 import type { PrismaClient } from "./generated/prisma/client.js";
 import { orderMessage, type OrderRow } from "./order-message.js";
@@ -15,7 +14,7 @@ export async function lockOrder(
   tx: Tx<PrismaClient>,
   orderId: string,
 ): Promise<OrderRow | undefined> {
-  await tx.$queryRaw`SELECT 1 FROM orders WHERE order_id = ${orderId} FOR UPDATE`;
+  await tx.query("SELECT FROM orders WHERE order_id = $1 FOR UPDATE", [orderId]);
   const row = await tx.order.findUnique({
     where: { orderId },
     include: { lines: { orderBy: { lineNo: "asc" } } },
@@ -52,10 +51,10 @@ export async function recordChange(
     data: {
       orderId,
       revision,
-      snapshot: toBinary(OrderSchema, order) as Uint8Array<ArrayBuffer>,
+      snapshot: toBinary(OrderSchema, order),
       returnId: by.returnId ?? null,
     },
   });
-  await tx.emit(by.event(order));
+  tx.emit(by.event(order));
   return order;
 }

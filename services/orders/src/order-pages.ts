@@ -1,21 +1,24 @@
 import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
 import { EngineReason } from "@emporium/contracts/options/v1";
-import type {
-  ExportOrdersRequest,
-  ListOrdersRequest,
-  Order,
-} from "@emporium/contracts/orders/v1";
+import type { ExportOrdersRequest, ListOrdersRequest, Order } from "@emporium/contracts/orders/v1";
 import { Database } from "@emporium/database";
 import { engineFailure } from "@emporium/grpc";
-import type { Clock } from "@emporium/runtime";
+import { Inject, Injectable } from "@nestjs/common";
+import { type Settings, SETTINGS } from "./config.js";
 import type { PrismaClient } from "./generated/prisma/client.js";
 import { readSnapshot } from "./order-message.js";
 import { invalidResumeToken, openToken, sealToken, type TokenKind } from "./tokens.js";
 
 const DEFAULT_PAGE_SIZE = 50;
 
-/** Orders that an export holds in memory at once. */
+/** Orders that an export holds in memory at once, at most. */
 const EXPORT_PAGE_SIZE = 100;
+
+/**
+ * A page that reaches so many bytes is full. The largest order has 0.9 MB, so a list stays below the
+ * 4 MiB that gRPC clients take in one message, and an export below 3 MB of memory.
+ */
+const PAGE_BYTES = 2_000_000;
 
 /** Where a reader stands in the orders by time; ids tell orders of the same millisecond apart. */
 interface Position {
@@ -23,11 +26,18 @@ interface Position {
   orderId: string;
 }
 
+interface Page {
+  orders: Order[];
+  /** Where the next page starts; absent on the last. */
+  next: Position | undefined;
+}
+
 /** Reads many orders, a page at a time by key, so that page 1,000 costs what page 1 does. */
+@Injectable()
 export class OrderPages {
   constructor(
     private readonly database: Database<PrismaClient>,
-    private readonly clock: Clock,
+    @Inject(SETTINGS) private readonly settings: Settings,
   ) {}
 
   /** One page, the newest orders first. */
@@ -36,18 +46,16 @@ export class OrderPages {
     signal: AbortSignal,
   ): Promise<{ orders: Order[]; nextPageToken: string }> {
     const after = pageToken ? openPageToken(pageToken, customerId) : undefined;
-    const size = pageSize || DEFAULT_PAGE_SIZE;
-    const values = [after?.createTime ?? "infinity", after?.orderId ?? "", size + 1];
-    // One row more than asked for tells whether there is a next page.
-    const found = await (customerId
+    const values = [
+      after?.createTime ?? "infinity",
+      after?.orderId ?? "",
+      pageSize || DEFAULT_PAGE_SIZE,
+      PAGE_BYTES,
+    ];
+    const { orders, next } = await (customerId
       ? this.#read(signal, LIST_ORDERS_OF_CUSTOMER, [...values, customerId])
       : this.#read(signal, LIST_ORDERS, values));
-    const orders = found.slice(0, size);
-    const last = orders.at(-1);
-    return {
-      orders,
-      nextPageToken: last && found.length > size ? sealPosition("ListOrders.1", last, customerId) : "",
-    };
+    return { orders, nextPageToken: next ? sealPosition("ListOrders.1", next, customerId) : "" };
   }
 
   /**
@@ -62,58 +70,74 @@ export class OrderPages {
     signal: AbortSignal,
   ): AsyncGenerator<{ order: Order; resumeToken: string }> {
     const start = { createTime: startTime ? toDate(startTime) : new Date(0), orderId: "" };
-    const end = endTime ? toDate(endTime) : this.clock.now();
+    // Stored times have milliseconds, so what was placed in the one that the call starts in counts.
+    const end = endTime ? toDate(endTime) : new Date(this.settings.clock.now().getTime() + 1);
     const resumed = resumeToken ? openResumeToken(resumeToken) : start;
-    let after = resumed.createTime < start.createTime ? start : resumed;
-    for (;;) {
-      const orders = await this.#read(signal, EXPORT_ORDERS, [
-        after.createTime,
-        after.orderId,
-        EXPORT_PAGE_SIZE,
-        end,
-      ]);
+    let after: Position | undefined = resumed.createTime < start.createTime ? start : resumed;
+    while (after) {
+      const { createTime, orderId } = after;
+      const values = [createTime, orderId, EXPORT_PAGE_SIZE, PAGE_BYTES, end];
+      const { orders, next } = await this.#read(signal, EXPORT_ORDERS, values);
       for (const order of orders)
-        yield { order, resumeToken: sealPosition("ExportOrders.1", order) };
-      const last = orders.at(-1);
-      if (!last || orders.length < EXPORT_PAGE_SIZE) return;
-      after = positionOf(last);
+        yield { order, resumeToken: sealPosition("ExportOrders.1", positionOf(order)) };
+      after = next;
     }
   }
 
-  async #read(signal: AbortSignal, sql: string, values: unknown[]): Promise<Order[]> {
-    const rows = await this.database.query<{ snapshot: Buffer; shipping_address: Buffer | null }>(
-      signal,
-      sql,
-      values,
-    );
-    return rows.map((row) => readSnapshot(row.snapshot, row.shipping_address));
+  async #read(signal: AbortSignal, sql: string, values: unknown[]): Promise<Page> {
+    const rows = await this.database.query<{
+      snapshot: Buffer;
+      shipping_address: Buffer | null;
+      has_next: boolean;
+    }>(signal, sql, values);
+    const orders = rows.map((row) => readSnapshot(row.snapshot, row.shipping_address));
+    const last = orders.at(-1);
+    return { orders, next: last && rows.at(-1)?.has_next ? positionOf(last) : undefined };
   }
 }
 
 // Not Prisma: it can neither join on the revision nor compare (create_time, order_id) as a pair,
-// which is what makes a page one walk along an index.
-const PAGE = `
-  SELECT change.snapshot, placed.shipping_address
-  FROM orders placed JOIN order_changes change USING (order_id, revision)
-  WHERE (placed.create_time, order_id)`;
-const NEWEST_FIRST = "ORDER BY placed.create_time DESC, order_id DESC LIMIT $3";
-const LIST_ORDERS = `${PAGE} < ($1, $2) ${NEWEST_FIRST}`;
-const LIST_ORDERS_OF_CUSTOMER = `${PAGE} < ($1, $2) AND placed.customer_id = $4 ${NEWEST_FIRST}`;
-const EXPORT_ORDERS = `${PAGE} > ($1, $2) AND placed.create_time < $4
-  ORDER BY placed.create_time, order_id LIMIT $3`;
+// which makes a page one walk along an index. A page is full by count ($3) or by bytes ($4), and has
+// one order at least.
+const page = (where: string, order: string) => `
+  SELECT snapshot, shipping_address, has_next
+  FROM (
+    SELECT change.snapshot, placed.shipping_address,
+      lead(order_id) OVER by_time IS NOT NULL AS has_next,
+      sum(octet_length(change.snapshot)) OVER by_time - octet_length(change.snapshot) AS before
+    FROM orders placed JOIN order_changes change USING (order_id, revision)
+    WHERE ${where}
+    WINDOW by_time AS (ORDER BY ${order})
+    ORDER BY ${order}
+    LIMIT $3
+  ) page
+  WHERE before < $4`;
+const NEWEST_FIRST = "placed.create_time DESC, order_id DESC";
+const LIST_ORDERS = page("(placed.create_time, order_id) < ($1, $2)", NEWEST_FIRST);
+const LIST_ORDERS_OF_CUSTOMER = page(
+  "(placed.create_time, order_id) < ($1, $2) AND placed.customer_id = $5",
+  NEWEST_FIRST,
+);
+const EXPORT_ORDERS = page(
+  "(placed.create_time, order_id) > ($1, $2) AND placed.create_time < $5",
+  "placed.create_time, order_id",
+);
 
 function positionOf(order: Order): Position {
   return { createTime: timestampDate(order.createTime!), orderId: order.orderId };
 }
 
-function sealPosition(kind: TokenKind, order: Order, ...filter: string[]): string {
-  const { createTime, orderId } = positionOf(order);
+function sealPosition(
+  kind: TokenKind,
+  { createTime, orderId }: Position,
+  ...filter: string[]
+): string {
   return sealToken(kind, [String(createTime.getTime()), orderId, ...filter]);
 }
 
 function openPosition(kind: TokenKind, token: string, ...filter: string[]): Position | undefined {
   const [time = "", orderId = "", ...boundTo] = openToken(kind, token) ?? [];
-  const valid = /^\d{1,15}$/.test(time) && /^ord_\w{26}$/.test(orderId);
+  const valid = /^\d{1,14}$/.test(time) && /^ord_\w{26}$/.test(orderId);
   const same = boundTo.length === filter.length && boundTo.every((part, at) => part === filter[at]);
   return valid && same ? { createTime: new Date(Number(time)), orderId } : undefined;
 }

@@ -11,28 +11,35 @@ import {
   Reason,
   ShippingAddressSchema,
 } from "@emporium/contracts/orders/v1";
+import { EngineReason } from "@emporium/contracts/options/v1";
 import { Database } from "@emporium/database";
 import { outboxEvent } from "@emporium/events";
-import type { Clock } from "@emporium/runtime";
+import { engineFailure } from "@emporium/grpc";
+import { Inject, Injectable } from "@nestjs/common";
+import { type Settings, SETTINGS } from "./config.js";
 import { oneCurrency } from "./currency.js";
 import { failure } from "./failure.js";
-import type { CancelReason as StoredCancelReason, PrismaClient } from "./generated/prisma/client.js";
+import type {
+  CancelReason as StoredCancelReason,
+  PrismaClient,
+} from "./generated/prisma/client.js";
 import { toMinorUnits } from "./money.js";
 import { lockOrder, recordChange } from "./order-changes.js";
 import { orderMessage, type OrderRow, readSnapshot, withAddress } from "./order-message.js";
 
 /** Placing, reading and calling off orders. */
+@Injectable()
 export class Orders {
   constructor(
     private readonly database: Database<PrismaClient>,
-    private readonly clock: Clock,
-    private readonly shopCurrency: string,
+    @Inject(SETTINGS) private readonly settings: Settings,
   ) {}
 
   /** Places an order, or gives the one that its id stands for already. */
   async place(request: CreateOrderRequest, signal: AbortSignal): Promise<Order> {
-    const currency = oneCurrency(request.lines, this.shopCurrency);
-    const row = placedRow(request, currency, this.clock.now());
+    const currency = oneCurrency(request.lines, this.settings.currency);
+    checkTitles(request);
+    const row = placedRow(request, currency, this.settings.clock.now());
     const contentHash = hashContent(request);
     const order = orderMessage(row);
     const event = outboxEvent(OrderPlacedSchema, {
@@ -55,7 +62,10 @@ export class Orders {
       row.lines.map((line) => line.unitPrice),
       toBinary(OrderSchema, order),
       event.id,
+      event.aggregateType,
+      event.type,
       event.payload,
+      JSON.stringify(event.headers ?? {}),
     ]);
     if (placed.length > 0) {
       this.database.committed();
@@ -98,7 +108,7 @@ export class Orders {
         row,
         { state: "CANCELLED", cancelReason: CancelReason[reason] as StoredCancelReason },
         {
-          now: this.clock.now(),
+          now: this.settings.clock.now(),
           event: (order) =>
             outboxEvent(OrderCancelledSchema, {
               aggregateId: orderId,
@@ -144,13 +154,43 @@ export function orderNotFound(orderId: string): Error {
  * is taken nothing is inserted and no row comes back; a call with the same id that is still under
  * way is waited for by ON CONFLICT, so that afterwards its order can be read.
  */
-const PLACE_ORDER = ``;
+const PLACE_ORDER = `
+  WITH placed AS (
+    INSERT INTO orders (order_id, customer_id, currency, total, shipping_address, checkout_id,
+                        create_time, update_time, content_hash)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)
+    ON CONFLICT (order_id) DO NOTHING
+    RETURNING order_id, revision
+  ), lines AS (
+    INSERT INTO order_lines (order_id, line_no, sku, title, quantity, unit_price)
+    SELECT order_id, line_no, sku, title, quantity, unit_price
+    FROM placed, unnest($9::text[], $10::text[], $11::bigint[], $12::bigint[])
+      WITH ORDINALITY AS line (sku, title, quantity, unit_price, line_no)
+  ), change AS (
+    INSERT INTO order_changes (order_id, revision, snapshot)
+    SELECT order_id, revision, $13::bytea FROM placed
+  ), event AS (
+    INSERT INTO outbox (id, aggregate_type, aggregate_id, version, type, payload, headers)
+    SELECT $14::uuid, $15, order_id, revision, $16, $17::bytea, $18::jsonb FROM placed
+  )
+  SELECT order_id FROM placed`;
 
 /** Not Prisma, which cannot join on the revision: one row holds the order and all of its lines. */
 const READ_ORDER = `
   SELECT change.snapshot, placed.shipping_address, placed.content_hash
   FROM orders placed JOIN order_changes change USING (order_id, revision)
   WHERE order_id = $1`;
+
+/** Postgres stores no NUL, which the contract allows in a title. */
+function checkTitles({ lines }: CreateOrderRequest): void {
+  const fieldViolations = lines.flatMap(({ title }, index) =>
+    title.includes("\0") ? [{ field: `lines[${index}].title`, description: "contains NUL" }] : [],
+  );
+  if (fieldViolations.length > 0)
+    throw engineFailure(EngineReason.INVALID_REQUEST, "A title cannot be stored", {
+      fieldViolations,
+    });
+}
 
 function placedRow(request: CreateOrderRequest, currency: string, now: Date): OrderRow {
   const lines = request.lines.map((line, index) => ({
@@ -169,7 +209,7 @@ function placedRow(request: CreateOrderRequest, currency: string, now: Date): Or
     total: lines.reduce((sum, line) => sum + line.quantity * line.unitPrice, 0n),
     refunded: 0n,
     shippingAddress: request.shippingAddress
-      ? (toBinary(ShippingAddressSchema, request.shippingAddress) as Uint8Array<ArrayBuffer>)
+      ? toBinary(ShippingAddressSchema, request.shippingAddress, { writeUnknownFields: false })
       : null,
     checkoutId: request.checkoutId,
     createTime: now,

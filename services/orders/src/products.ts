@@ -1,5 +1,4 @@
 import { getOption } from "@bufbuild/protobuf";
-import type { Client } from "@connectrpc/connect";
 import { BadRequestSchema } from "@emporium/contracts/google/rpc";
 import {
   type InventoryService,
@@ -8,7 +7,7 @@ import {
 } from "@emporium/contracts/inventory/v1";
 import { error_domain } from "@emporium/contracts/options/v1";
 import { Reason, type ReturnLine } from "@emporium/contracts/orders/v1";
-import { findDetail, reasonOf } from "@emporium/grpc";
+import { type Client, findDetail, reasonOf } from "@emporium/grpc";
 import { failure } from "./failure.js";
 
 /** Fails with PRODUCT_NOT_FOUND, which names each line whose product inventory does not know. */

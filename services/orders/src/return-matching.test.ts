@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { matchReturn, type SoldLine, type WantedLine } from "./return-matching.js";
 
@@ -132,7 +132,8 @@ test("whatever was sold can come back unit by unit, and nothing after that", () 
         lines = lines.map((line) => back.get(line.lineNo) ?? line);
         expect(match.complete).toBe(at === units.length - 1);
       });
-      for (const unit of units) expect(matchReturn(order(...lines), [unit]).outcome).toBe("exceeds");
+      for (const unit of units)
+        expect(matchReturn(order(...lines), [unit]).outcome).toBe("exceeds");
     }),
   );
 });

@@ -1,4 +1,3 @@
-import type { Client } from "@connectrpc/connect";
 import { InventoryService } from "@emporium/contracts/inventory/v1";
 import {
   ItemsReturnedSchema,
@@ -10,10 +9,15 @@ import {
 } from "@emporium/contracts/orders/v1";
 import { Database, type Tx } from "@emporium/database";
 import { outboxEvent } from "@emporium/events";
-import type { Clock } from "@emporium/runtime";
+import { type Client, InjectClient } from "@emporium/grpc";
+import { Inject, Injectable } from "@nestjs/common";
+import { type Settings, SETTINGS } from "./config.js";
 import { oneCurrency } from "./currency.js";
 import { failure } from "./failure.js";
-import type { PrismaClient, ReturnReason as StoredReturnReason } from "./generated/prisma/client.js";
+import type {
+  PrismaClient,
+  ReturnReason as StoredReturnReason,
+} from "./generated/prisma/client.js";
 import { toMinorUnits } from "./money.js";
 import { lockOrder, recordChange } from "./order-changes.js";
 import type { OrderRow } from "./order-message.js";
@@ -23,17 +27,17 @@ import { matchReturn, type ReturnMatch, type SoldLine } from "./return-matching.
 import { hashReturn, returnMessage, type ReturnRow } from "./return-message.js";
 
 /** Taking goods back, with their order or without. */
+@Injectable()
 export class Returns {
   constructor(
     private readonly database: Database<PrismaClient>,
-    private readonly inventory: Client<typeof InventoryService>,
-    private readonly clock: Clock,
-    private readonly shopCurrency: string,
+    @InjectClient(InventoryService) private readonly inventory: Client<typeof InventoryService>,
+    @Inject(SETTINGS) private readonly settings: Settings,
   ) {}
 
   /** Takes goods back, or gives the return that the id stands for already. */
   take(request: ReturnItemsRequest, signal: AbortSignal): Promise<Return> {
-    const currency = oneCurrency(request.lines, this.shopCurrency);
+    const currency = oneCurrency(request.lines, this.settings.currency);
     return request.orderId
       ? this.#takeWithOrder(request, currency, signal)
       : this.#takeWithoutOrder(request, currency, signal);
@@ -83,7 +87,7 @@ export class Returns {
     return this.database.transaction(signal, async (tx) => {
       if (!(await insertReturn(tx, row))) return (await knownReturn(tx, request))!;
       const taken = returnMessage(row);
-      await tx.emit(
+      tx.emit(
         outboxEvent(ItemsReturnedSchema, {
           aggregateId: row.returnId,
           version: 1n,
@@ -113,7 +117,7 @@ export class Returns {
       reason: ReturnReason[request.reason] as StoredReturnReason,
       currency,
       refund: lines.reduce((sum, line) => sum + line.quantity * line.unitPrice, 0n),
-      createTime: this.clock.now(),
+      createTime: this.settings.clock.now(),
       contentHash: hashReturn(request),
       lines,
     };
@@ -152,7 +156,6 @@ async function insertReturn(tx: Tx<PrismaClient>, { lines, ...row }: ReturnRow):
   return true;
 }
 
-/** Not Prisma, which would take one round trip for each line. */
 async function writeReturnedQuantities(
   tx: Tx<PrismaClient>,
   orderId: string,
@@ -160,11 +163,14 @@ async function writeReturnedQuantities(
 ): Promise<void> {
   const lineNos = back.map((line) => line.lineNo);
   const quantities = back.map((line) => line.returnedQuantity);
-  await tx.$queryRaw`
-    UPDATE order_lines SET returned_quantity = back.quantity
-    FROM unnest(${lineNos}::int[], ${quantities}::bigint[]) AS back (line_no, quantity)
-    WHERE order_id = ${orderId} AND order_lines.line_no = back.line_no`;
+  await tx.query(WRITE_RETURNED_QUANTITIES, [orderId, lineNos, quantities]);
 }
+
+/** Not Prisma, which would take one round trip for each line. */
+const WRITE_RETURNED_QUANTITIES = `
+  UPDATE order_lines SET returned_quantity = back.quantity
+  FROM unnest($2::int[], $3::bigint[]) AS back (line_no, quantity)
+  WHERE order_id = $1 AND order_lines.line_no = back.line_no`;
 
 /** The match of a return with its order, where it fits; what does not fit is refused by name. */
 function fit(

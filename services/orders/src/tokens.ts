@@ -25,16 +25,20 @@ export function openToken(kind: TokenKind, token: string): string[] | undefined 
   const content = parse(Buffer.from(token, "base64url").toString());
   if (!Array.isArray(content) || !content.every((part) => typeof part === "string"))
     return undefined;
-  const [foundKind, ...parts] = content as string[];
+  const [foundKind, ...parts] = content;
   // Decoding forgives strange bits and characters; a token that does not come out the same is forged.
   return foundKind === kind && sealToken(kind, parts) === token ? parts : undefined;
 }
 
 /** Fails as every stream does for a resume token that it did not give out. */
 export function invalidResumeToken(description: string): Error {
-  return engineFailure(EngineReason.INVALID_RESUME_TOKEN, "The resume token is not of this stream", {
-    fieldViolations: [{ field: "resume_token", description }],
-  });
+  return engineFailure(
+    EngineReason.INVALID_RESUME_TOKEN,
+    "The resume token is not of this stream",
+    {
+      fieldViolations: [{ field: "resume_token", description }],
+    },
+  );
 }
 
 function parse(json: string): unknown {

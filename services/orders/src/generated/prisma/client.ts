@@ -66,3 +66,29 @@ export type Return = Prisma.ReturnModel
  * 
  */
 export type ReturnLine = Prisma.ReturnLineModel
+/**
+ * Model Outbox
+ * The tables of @emporium/events, for a service's schema.prisma. outbox.sql says what
+ * this language cannot: the check, the generated lane, the partial and the BRIN index, the 32 lanes.
+ */
+export type Outbox = Prisma.OutboxModel
+/**
+ * Model OutboxLane
+ * 
+ */
+export type OutboxLane = Prisma.OutboxLaneModel
+/**
+ * Model Inbox
+ * 
+ */
+export type Inbox = Prisma.InboxModel
+/**
+ * Model InboxPosition
+ * 
+ */
+export type InboxPosition = Prisma.InboxPositionModel
+/**
+ * Model InboxFailure
+ * 
+ */
+export type InboxFailure = Prisma.InboxFailureModel

@@ -401,7 +401,12 @@ export const ModelName = {
   OrderLine: 'OrderLine',
   OrderChange: 'OrderChange',
   Return: 'Return',
-  ReturnLine: 'ReturnLine'
+  ReturnLine: 'ReturnLine',
+  Outbox: 'Outbox',
+  OutboxLane: 'OutboxLane',
+  Inbox: 'Inbox',
+  InboxPosition: 'InboxPosition',
+  InboxFailure: 'InboxFailure'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -417,7 +422,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "order" | "orderLine" | "orderChange" | "return" | "returnLine"
+    modelProps: "order" | "orderLine" | "orderChange" | "return" | "returnLine" | "outbox" | "outboxLane" | "inbox" | "inboxPosition" | "inboxFailure"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -791,6 +796,376 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    Outbox: {
+      payload: Prisma.$OutboxPayload<ExtArgs>
+      fields: Prisma.OutboxFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.OutboxFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.OutboxFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxPayload>
+        }
+        findFirst: {
+          args: Prisma.OutboxFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.OutboxFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxPayload>
+        }
+        findMany: {
+          args: Prisma.OutboxFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxPayload>[]
+        }
+        create: {
+          args: Prisma.OutboxCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxPayload>
+        }
+        createMany: {
+          args: Prisma.OutboxCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.OutboxCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxPayload>[]
+        }
+        delete: {
+          args: Prisma.OutboxDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxPayload>
+        }
+        update: {
+          args: Prisma.OutboxUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxPayload>
+        }
+        deleteMany: {
+          args: Prisma.OutboxDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.OutboxUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.OutboxUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxPayload>[]
+        }
+        upsert: {
+          args: Prisma.OutboxUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxPayload>
+        }
+        aggregate: {
+          args: Prisma.OutboxAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateOutbox>
+        }
+        groupBy: {
+          args: Prisma.OutboxGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.OutboxGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.OutboxCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.OutboxCountAggregateOutputType> | number
+        }
+      }
+    }
+    OutboxLane: {
+      payload: Prisma.$OutboxLanePayload<ExtArgs>
+      fields: Prisma.OutboxLaneFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.OutboxLaneFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxLanePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.OutboxLaneFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxLanePayload>
+        }
+        findFirst: {
+          args: Prisma.OutboxLaneFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxLanePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.OutboxLaneFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxLanePayload>
+        }
+        findMany: {
+          args: Prisma.OutboxLaneFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxLanePayload>[]
+        }
+        create: {
+          args: Prisma.OutboxLaneCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxLanePayload>
+        }
+        createMany: {
+          args: Prisma.OutboxLaneCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.OutboxLaneCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxLanePayload>[]
+        }
+        delete: {
+          args: Prisma.OutboxLaneDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxLanePayload>
+        }
+        update: {
+          args: Prisma.OutboxLaneUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxLanePayload>
+        }
+        deleteMany: {
+          args: Prisma.OutboxLaneDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.OutboxLaneUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.OutboxLaneUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxLanePayload>[]
+        }
+        upsert: {
+          args: Prisma.OutboxLaneUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$OutboxLanePayload>
+        }
+        aggregate: {
+          args: Prisma.OutboxLaneAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateOutboxLane>
+        }
+        groupBy: {
+          args: Prisma.OutboxLaneGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.OutboxLaneGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.OutboxLaneCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.OutboxLaneCountAggregateOutputType> | number
+        }
+      }
+    }
+    Inbox: {
+      payload: Prisma.$InboxPayload<ExtArgs>
+      fields: Prisma.InboxFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.InboxFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.InboxFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPayload>
+        }
+        findFirst: {
+          args: Prisma.InboxFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.InboxFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPayload>
+        }
+        findMany: {
+          args: Prisma.InboxFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPayload>[]
+        }
+        create: {
+          args: Prisma.InboxCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPayload>
+        }
+        createMany: {
+          args: Prisma.InboxCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.InboxCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPayload>[]
+        }
+        delete: {
+          args: Prisma.InboxDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPayload>
+        }
+        update: {
+          args: Prisma.InboxUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPayload>
+        }
+        deleteMany: {
+          args: Prisma.InboxDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.InboxUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.InboxUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPayload>[]
+        }
+        upsert: {
+          args: Prisma.InboxUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPayload>
+        }
+        aggregate: {
+          args: Prisma.InboxAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateInbox>
+        }
+        groupBy: {
+          args: Prisma.InboxGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.InboxGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.InboxCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.InboxCountAggregateOutputType> | number
+        }
+      }
+    }
+    InboxPosition: {
+      payload: Prisma.$InboxPositionPayload<ExtArgs>
+      fields: Prisma.InboxPositionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.InboxPositionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPositionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.InboxPositionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPositionPayload>
+        }
+        findFirst: {
+          args: Prisma.InboxPositionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPositionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.InboxPositionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPositionPayload>
+        }
+        findMany: {
+          args: Prisma.InboxPositionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPositionPayload>[]
+        }
+        create: {
+          args: Prisma.InboxPositionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPositionPayload>
+        }
+        createMany: {
+          args: Prisma.InboxPositionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.InboxPositionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPositionPayload>[]
+        }
+        delete: {
+          args: Prisma.InboxPositionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPositionPayload>
+        }
+        update: {
+          args: Prisma.InboxPositionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPositionPayload>
+        }
+        deleteMany: {
+          args: Prisma.InboxPositionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.InboxPositionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.InboxPositionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPositionPayload>[]
+        }
+        upsert: {
+          args: Prisma.InboxPositionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxPositionPayload>
+        }
+        aggregate: {
+          args: Prisma.InboxPositionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateInboxPosition>
+        }
+        groupBy: {
+          args: Prisma.InboxPositionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.InboxPositionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.InboxPositionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.InboxPositionCountAggregateOutputType> | number
+        }
+      }
+    }
+    InboxFailure: {
+      payload: Prisma.$InboxFailurePayload<ExtArgs>
+      fields: Prisma.InboxFailureFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.InboxFailureFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxFailurePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.InboxFailureFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxFailurePayload>
+        }
+        findFirst: {
+          args: Prisma.InboxFailureFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxFailurePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.InboxFailureFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxFailurePayload>
+        }
+        findMany: {
+          args: Prisma.InboxFailureFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxFailurePayload>[]
+        }
+        create: {
+          args: Prisma.InboxFailureCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxFailurePayload>
+        }
+        createMany: {
+          args: Prisma.InboxFailureCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.InboxFailureCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxFailurePayload>[]
+        }
+        delete: {
+          args: Prisma.InboxFailureDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxFailurePayload>
+        }
+        update: {
+          args: Prisma.InboxFailureUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxFailurePayload>
+        }
+        deleteMany: {
+          args: Prisma.InboxFailureDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.InboxFailureUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.InboxFailureUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxFailurePayload>[]
+        }
+        upsert: {
+          args: Prisma.InboxFailureUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InboxFailurePayload>
+        }
+        aggregate: {
+          args: Prisma.InboxFailureAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateInboxFailure>
+        }
+        groupBy: {
+          args: Prisma.InboxFailureGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.InboxFailureGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.InboxFailureCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.InboxFailureCountAggregateOutputType> | number
+        }
+      }
+    }
   }
 } & {
   other: {
@@ -897,12 +1272,84 @@ export const ReturnLineScalarFieldEnum = {
 export type ReturnLineScalarFieldEnum = (typeof ReturnLineScalarFieldEnum)[keyof typeof ReturnLineScalarFieldEnum]
 
 
+export const OutboxScalarFieldEnum = {
+  id: 'id',
+  aggregateType: 'aggregateType',
+  aggregateId: 'aggregateId',
+  version: 'version',
+  type: 'type',
+  payload: 'payload',
+  headers: 'headers',
+  createTime: 'createTime',
+  lane: 'lane',
+  publishTime: 'publishTime',
+  streamIncarnation: 'streamIncarnation',
+  streamSequence: 'streamSequence'
+} as const
+
+export type OutboxScalarFieldEnum = (typeof OutboxScalarFieldEnum)[keyof typeof OutboxScalarFieldEnum]
+
+
+export const OutboxLaneScalarFieldEnum = {
+  lane: 'lane',
+  owner: 'owner',
+  fence: 'fence',
+  leaseUntil: 'leaseUntil',
+  tailIncarnation: 'tailIncarnation',
+  tailSequence: 'tailSequence',
+  tailId: 'tailId'
+} as const
+
+export type OutboxLaneScalarFieldEnum = (typeof OutboxLaneScalarFieldEnum)[keyof typeof OutboxLaneScalarFieldEnum]
+
+
+export const InboxScalarFieldEnum = {
+  consumer: 'consumer',
+  eventId: 'eventId',
+  createTime: 'createTime'
+} as const
+
+export type InboxScalarFieldEnum = (typeof InboxScalarFieldEnum)[keyof typeof InboxScalarFieldEnum]
+
+
+export const InboxPositionScalarFieldEnum = {
+  consumer: 'consumer',
+  aggregateType: 'aggregateType',
+  aggregateId: 'aggregateId',
+  version: 'version'
+} as const
+
+export type InboxPositionScalarFieldEnum = (typeof InboxPositionScalarFieldEnum)[keyof typeof InboxPositionScalarFieldEnum]
+
+
+export const InboxFailureScalarFieldEnum = {
+  consumer: 'consumer',
+  eventId: 'eventId',
+  messageId: 'messageId',
+  aggregateType: 'aggregateType',
+  aggregateId: 'aggregateId',
+  version: 'version',
+  attempts: 'attempts',
+  error: 'error',
+  deadTime: 'deadTime'
+} as const
+
+export type InboxFailureScalarFieldEnum = (typeof InboxFailureScalarFieldEnum)[keyof typeof InboxFailureScalarFieldEnum]
+
+
 export const SortOrder = {
   asc: 'asc',
   desc: 'desc'
 } as const
 
 export type SortOrder = (typeof SortOrder)[keyof typeof SortOrder]
+
+
+export const JsonNullValueInput = {
+  JsonNull: JsonNull
+} as const
+
+export type JsonNullValueInput = (typeof JsonNullValueInput)[keyof typeof JsonNullValueInput]
 
 
 export const QueryMode = {
@@ -919,6 +1366,15 @@ export const NullsOrder = {
 } as const
 
 export type NullsOrder = (typeof NullsOrder)[keyof typeof NullsOrder]
+
+
+export const JsonNullValueFilter = {
+  DbNull: DbNull,
+  JsonNull: JsonNull,
+  AnyNull: AnyNull
+} as const
+
+export type JsonNullValueFilter = (typeof JsonNullValueFilter)[keyof typeof JsonNullValueFilter]
 
 
 
@@ -1036,6 +1492,20 @@ export type EnumReturnReasonFieldRefInput<$PrismaModel> = FieldRefInputType<$Pri
  * Reference to a field of type 'ReturnReason[]'
  */
 export type ListEnumReturnReasonFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'ReturnReason[]'>
+    
+
+
+/**
+ * Reference to a field of type 'Json'
+ */
+export type JsonFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Json'>
+    
+
+
+/**
+ * Reference to a field of type 'QueryMode'
+ */
+export type EnumQueryModeFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'QueryMode'>
     
 
 
@@ -1208,6 +1678,11 @@ export type GlobalOmitConfig = {
   orderChange?: Prisma.OrderChangeOmit
   return?: Prisma.ReturnOmit
   returnLine?: Prisma.ReturnLineOmit
+  outbox?: Prisma.OutboxOmit
+  outboxLane?: Prisma.OutboxLaneOmit
+  inbox?: Prisma.InboxOmit
+  inboxPosition?: Prisma.InboxPositionOmit
+  inboxFailure?: Prisma.InboxFailureOmit
 }
 
 /* Types for Logging */

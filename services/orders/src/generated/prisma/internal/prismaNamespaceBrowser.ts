@@ -55,7 +55,12 @@ export const ModelName = {
   OrderLine: 'OrderLine',
   OrderChange: 'OrderChange',
   Return: 'Return',
-  ReturnLine: 'ReturnLine'
+  ReturnLine: 'ReturnLine',
+  Outbox: 'Outbox',
+  OutboxLane: 'OutboxLane',
+  Inbox: 'Inbox',
+  InboxPosition: 'InboxPosition',
+  InboxFailure: 'InboxFailure'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -141,12 +146,84 @@ export const ReturnLineScalarFieldEnum = {
 export type ReturnLineScalarFieldEnum = (typeof ReturnLineScalarFieldEnum)[keyof typeof ReturnLineScalarFieldEnum]
 
 
+export const OutboxScalarFieldEnum = {
+  id: 'id',
+  aggregateType: 'aggregateType',
+  aggregateId: 'aggregateId',
+  version: 'version',
+  type: 'type',
+  payload: 'payload',
+  headers: 'headers',
+  createTime: 'createTime',
+  lane: 'lane',
+  publishTime: 'publishTime',
+  streamIncarnation: 'streamIncarnation',
+  streamSequence: 'streamSequence'
+} as const
+
+export type OutboxScalarFieldEnum = (typeof OutboxScalarFieldEnum)[keyof typeof OutboxScalarFieldEnum]
+
+
+export const OutboxLaneScalarFieldEnum = {
+  lane: 'lane',
+  owner: 'owner',
+  fence: 'fence',
+  leaseUntil: 'leaseUntil',
+  tailIncarnation: 'tailIncarnation',
+  tailSequence: 'tailSequence',
+  tailId: 'tailId'
+} as const
+
+export type OutboxLaneScalarFieldEnum = (typeof OutboxLaneScalarFieldEnum)[keyof typeof OutboxLaneScalarFieldEnum]
+
+
+export const InboxScalarFieldEnum = {
+  consumer: 'consumer',
+  eventId: 'eventId',
+  createTime: 'createTime'
+} as const
+
+export type InboxScalarFieldEnum = (typeof InboxScalarFieldEnum)[keyof typeof InboxScalarFieldEnum]
+
+
+export const InboxPositionScalarFieldEnum = {
+  consumer: 'consumer',
+  aggregateType: 'aggregateType',
+  aggregateId: 'aggregateId',
+  version: 'version'
+} as const
+
+export type InboxPositionScalarFieldEnum = (typeof InboxPositionScalarFieldEnum)[keyof typeof InboxPositionScalarFieldEnum]
+
+
+export const InboxFailureScalarFieldEnum = {
+  consumer: 'consumer',
+  eventId: 'eventId',
+  messageId: 'messageId',
+  aggregateType: 'aggregateType',
+  aggregateId: 'aggregateId',
+  version: 'version',
+  attempts: 'attempts',
+  error: 'error',
+  deadTime: 'deadTime'
+} as const
+
+export type InboxFailureScalarFieldEnum = (typeof InboxFailureScalarFieldEnum)[keyof typeof InboxFailureScalarFieldEnum]
+
+
 export const SortOrder = {
   asc: 'asc',
   desc: 'desc'
 } as const
 
 export type SortOrder = (typeof SortOrder)[keyof typeof SortOrder]
+
+
+export const JsonNullValueInput = {
+  JsonNull: JsonNull
+} as const
+
+export type JsonNullValueInput = (typeof JsonNullValueInput)[keyof typeof JsonNullValueInput]
 
 
 export const QueryMode = {
@@ -163,4 +240,13 @@ export const NullsOrder = {
 } as const
 
 export type NullsOrder = (typeof NullsOrder)[keyof typeof NullsOrder]
+
+
+export const JsonNullValueFilter = {
+  DbNull: DbNull,
+  JsonNull: JsonNull,
+  AnyNull: AnyNull
+} as const
+
+export type JsonNullValueFilter = (typeof JsonNullValueFilter)[keyof typeof JsonNullValueFilter]
 

@@ -1,0 +1,64 @@
+import { Database } from "@emporium/database";
+import { Events } from "@emporium/events";
+import { GrpcModule, GrpcServer } from "@emporium/grpc";
+import { createLogger, nestLogger, systemClock } from "@emporium/runtime";
+import { NestFactory } from "@nestjs/core";
+import type { OrdersConfig } from "./config.js";
+import { PrismaClient } from "./generated/prisma/client.js";
+import { OrdersModule } from "./orders.module.js";
+
+/** A service that runs in this process; disposing it drains it. */
+export interface RunningService extends AsyncDisposable {
+  readonly name: string;
+  /** `host:port` that it listens on. */
+  readonly address: string;
+}
+
+/**
+ * Starts orders. Postgres and NATS may come later: health says NOT_SERVING until they are there.
+ * The database's tables must be up to date (see `schema`). Rejects where the address is taken.
+ *
+ * @example
+ * await using orders = await create({ ...config, listen: { host: "127.0.0.1", port: 0 } });
+ */
+export async function create(config: OrdersConfig): Promise<RunningService> {
+  const name = "orders";
+  const log = createLogger({ name, level: config.logLevel });
+  await using parts = new AsyncDisposableStack();
+  const database = parts.use(
+    await Database.open<PrismaClient>({
+      url: config.databaseUrl,
+      client: (adapter) => new PrismaClient({ adapter }),
+      applicationName: name,
+      onError: (err) => log.warn({ err }, "Postgres is in trouble"),
+    }),
+  );
+  const events = parts.use(
+    await Events.connect({ ...config.nats, source: name, database, logger: log }),
+  );
+  const server = new GrpcServer({
+    listen: config.listen,
+    graceMs: config.shutdownGraceMs,
+    dependencies: {
+      postgres: (signal) => database.ping(signal),
+      nats: (signal) => events.ping(signal),
+    },
+    log,
+  });
+  const { inventoryAddress, clock = systemClock, currency } = config;
+  const module = OrdersModule.with({
+    database,
+    events,
+    inventoryAddress,
+    settings: { clock, currency },
+  });
+  const app = await NestFactory.createMicroservice(GrpcModule.around(module), {
+    strategy: server,
+    logger: nestLogger(log),
+  });
+  parts.defer(() => app.close());
+  await app.listen();
+  events.startRelay();
+  const running = parts.move();
+  return { name, address: server.address, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}

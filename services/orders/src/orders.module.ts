@@ -1,0 +1,42 @@
+import { InventoryService } from "@emporium/contracts/inventory/v1";
+import { Database } from "@emporium/database";
+import { Events } from "@emporium/events";
+import { GrpcClientModule } from "@emporium/grpc";
+import { type DynamicModule, Module } from "@nestjs/common";
+import { type Settings, SETTINGS } from "./config.js";
+import type { PrismaClient } from "./generated/prisma/client.js";
+import { OrderPages } from "./order-pages.js";
+import { OrderWatch } from "./order-watch.js";
+import { OrdersController } from "./orders.controller.js";
+import { Orders } from "./orders.js";
+import { Returns } from "./returns.js";
+
+/** What the service's parts share. */
+interface Shared {
+  database: Database<PrismaClient>;
+  events: Events;
+  inventoryAddress: string;
+  settings: Settings;
+}
+
+@Module({
+  controllers: [OrdersController],
+  providers: [Orders, OrderPages, OrderWatch, Returns],
+})
+export class OrdersModule {
+  static with({ database, events, inventoryAddress, settings }: Shared): DynamicModule {
+    return {
+      module: OrdersModule,
+      imports: [
+        GrpcClientModule.register({
+          services: [{ service: InventoryService, address: inventoryAddress }],
+        }),
+      ],
+      providers: [
+        { provide: Database, useValue: database },
+        { provide: Events, useValue: events },
+        { provide: SETTINGS, useValue: settings },
+      ],
+    };
+  }
+}

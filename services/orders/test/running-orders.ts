@@ -1,0 +1,111 @@
+import { create as createMessage } from "@bufbuild/protobuf";
+import {
+  CheckStockResponseSchema,
+  InventoryService,
+  Reason,
+  ReasonSchema,
+} from "@emporium/contracts/inventory/v1";
+import { OrderService } from "@emporium/contracts/orders/v1";
+import { Database, migrate } from "@emporium/database";
+import {
+  type Client,
+  Code,
+  ConnectError,
+  createFailure,
+  createGrpcClient,
+  GrpcServer,
+  type ServiceImpl,
+} from "@emporium/grpc";
+import { testInfrastructure } from "@emporium/local/test";
+import { movableClock, type MovableClock } from "@emporium/runtime";
+import { PrismaClient } from "../src/generated/prisma/client.js";
+import { create, schema } from "../src/index.js";
+
+/** Orders as they run in production, one process or more, for one test file. */
+export interface RunningOrders extends AsyncDisposable {
+  /** A client of the first replica. */
+  readonly orders: Client<typeof OrderService>;
+  readonly clock: MovableClock;
+  /** The service's own tables. */
+  readonly database: Database<PrismaClient>;
+  /** SKUs that inventory does not know; it knows all others. */
+  readonly unknownSkus: Set<string>;
+  /** Starts another process on the same database and streams. */
+  startReplica(): Promise<Client<typeof OrderService> & AsyncDisposable>;
+}
+
+export async function runOrders(): Promise<RunningOrders> {
+  await using parts = new AsyncDisposableStack();
+  const infrastructure = await testInfrastructure();
+  const databaseUrl = await infrastructure.freshDatabase("orders");
+  await migrate({
+    url: databaseUrl,
+    schema: schema.schemaPath,
+    migrations: schema.migrationsPath,
+  });
+  const database = parts.use(
+    await Database.open<PrismaClient>({
+      url: databaseUrl,
+      client: (adapter) => new PrismaClient({ adapter }),
+      applicationName: "test",
+    }),
+  );
+  const unknownSkus = new Set<string>();
+  const inventory = parts.use(await runInventory(unknownSkus));
+  const clock = movableClock(new Date("2026-12-01T09:00:00Z"));
+  const config = {
+    listen: { host: "127.0.0.1", port: 0 },
+    databaseUrl,
+    nats: { servers: infrastructure.natsUrl, prefix: infrastructure.freshPrefix() },
+    inventoryAddress: `dns:///${inventory.address}`,
+    currency: "GBP",
+    logLevel: "warn",
+    shutdownGraceMs: 1000,
+    clock,
+  };
+  const startReplica = async () => {
+    const service = await create(config);
+    const client = createGrpcClient(OrderService, { address: `dns:///${service.address}` });
+    return Object.assign(client, {
+      [Symbol.asyncDispose]: async () => {
+        client[Symbol.dispose]();
+        await service[Symbol.asyncDispose]();
+      },
+    });
+  };
+  const orders = parts.use(await startReplica());
+  const running = parts.move();
+  return {
+    orders,
+    clock,
+    database,
+    unknownSkus,
+    startReplica,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+const failure = createFailure(ReasonSchema);
+
+/** As much of inventory as orders calls, with failures at will. */
+async function runInventory(unknownSkus: Set<string>) {
+  const server = new GrpcServer({ listen: { host: "127.0.0.1", port: 0 } });
+  const handlers: Partial<ServiceImpl<typeof InventoryService>> = {
+    checkStock({ skus }) {
+      if (skus.includes("unavailable")) throw new ConnectError("Closed", Code.Unavailable);
+      const fieldViolations = skus.flatMap((sku, index) =>
+        unknownSkus.has(sku) ? [{ field: `skus[${index}]`, description: "unknown" }] : [],
+      );
+      if (fieldViolations.length > 0)
+        throw failure(Reason.PRODUCT_NOT_FOUND, "Unknown products", { fieldViolations });
+      return createMessage(CheckStockResponseSchema, {
+        items: skus.map((sku) => ({ product: { sku } })),
+      });
+    },
+  };
+  server.addService(InventoryService, handlers);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.listen((error) => (error ? reject(error) : resolve()));
+  await promise;
+  return { address: server.address, [Symbol.asyncDispose]: () => server.close() };
+}
