@@ -25,6 +25,7 @@ export class CallContext implements HandlerContext {
   #responseHeader: Headers | undefined;
   #responseTrailer: Headers | undefined;
   #values: ContextValues | undefined;
+  #entered = false;
 
   /** `deadline` in milliseconds since the epoch; `Infinity` where there is none. */
   constructor(
@@ -79,6 +80,11 @@ export class CallContext implements HandlerContext {
   /** Response trailers, when a handler has set any. */
   get trailersToSend() {
     return this.#responseTrailer;
+  }
+
+  /** True for the first who asks: the handler that the call came in for. */
+  enter(): boolean {
+    return !this.#entered && (this.#entered = true);
   }
 
   /** Ends the call's work; the first reason stays. */

@@ -74,12 +74,13 @@ function findMethod(prototype: object | null, name: string): PropertyDescriptor 
 /**
  * A generator fails while it is read, long after it was returned. For Nest's filters and
  * interceptors to see that, an incoming call gets an Observable of one value, the stream, that
- * completes or fails when the stream has. Anyone else who calls the method gets the stream itself.
+ * completes or fails when the stream has. Anyone else who calls the method, another handler of the
+ * same call included, gets the stream itself.
  */
 function keepOpen(handler: Handler): Handler {
   const wrapped: Handler = function (this: unknown, input, context) {
     const stream = handler.call(this, input, context) as AsyncIterable<unknown>;
-    if (!(context instanceof CallContext)) return stream;
+    if (!(context instanceof CallContext && context.enter())) return stream;
     return new Observable((subscriber) => subscriber.next(watched(stream, subscriber)));
   };
   for (const key of Reflect.getMetadataKeys(handler) as unknown[])

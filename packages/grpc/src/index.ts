@@ -24,6 +24,14 @@ export {
 } from "./inject.js";
 export { defaultLimits, type ServerLimits } from "./limits.js";
 export { GrpcModule } from "./module.js";
+export {
+  callLog,
+  type CallLogSink,
+  callMetrics,
+  type CallObserver,
+  codeName,
+  type FinishedCall,
+} from "./observe.js";
 export { type MethodPolicy, policyOf } from "./policy.js";
 export { GrpcServer, type GrpcServerOptions, ListenError } from "./server.js";
 export { defaultShedding, type SheddingLimits } from "./shedding.js";

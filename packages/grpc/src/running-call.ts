@@ -7,6 +7,7 @@ import { acceptsGzip } from "./compression.js";
 import type { EngineClock } from "./engine-clock.js";
 import { type ErrorLog, toConnectError } from "./exceptions.js";
 import { engineFailure } from "./failure.js";
+import { type CallObserver, codeName } from "./observe.js";
 import { policyOf } from "./policy.js";
 
 /** What the calls of all four kinds have in common in grpc-js. */
@@ -21,6 +22,7 @@ export interface AnyCall extends NodeJS.EventEmitter {
 export interface CallSurroundings {
   readonly log: ErrorLog;
   readonly clock: EngineClock;
+  readonly observers: readonly CallObserver[];
   /** Calls that are under way, so that a drain can find them. */
   readonly calls: Set<RunningCall>;
 }
@@ -37,6 +39,7 @@ export class RunningCall {
   /** Told once when the call ends, however it does. */
   onFinish: (() => void) | undefined;
   #stopTimer: (() => void) | undefined;
+  #started = performance.now();
 
   constructor(
     method: DescMethod,
@@ -74,7 +77,18 @@ export class RunningCall {
     this.server.calls.delete(this);
     this.context.abort(reason);
     this.onFinish?.();
+    if (this.server.observers.length > 0) this.#report(reason);
     return true;
+  }
+
+  #report(reason: ConnectError): void {
+    const finished = {
+      method: this.context.method,
+      code: codeName(reason === answered ? undefined : reason.code),
+      durationMs: performance.now() - this.#started,
+      peer: this.context.peer,
+    };
+    for (const observer of this.server.observers) observer(finished);
   }
 
   /** Ends it now with this error. */

@@ -14,6 +14,7 @@ import { engineFailure } from "./failure.js";
 import { type DependencyCheck, Health } from "./health.js";
 import type { AnyHandler } from "./invoke.js";
 import { defaultLimits, type ServerLimits, toServerOptions } from "./limits.js";
+import type { CallObserver } from "./observe.js";
 import { Reflection } from "./reflection.js";
 import { defaultShedding, Shedding, type SheddingLimits } from "./shedding.js";
 import type { RunningCall } from "./running-call.js";
@@ -39,6 +40,8 @@ export interface GrpcServerOptions {
   shedding?: Partial<SheddingLimits>;
   /** Offers `grpc.channelz.v1.Channelz` and counts for it, which costs some of every call. */
   channelz?: boolean;
+  /** Told of every call when it has ended. */
+  observers?: CallObserver[];
   /** Where the time comes from by which the contract's limits are measured. */
   clock?: EngineClock;
   /** Where errors go that callers do not see; Nest's logger where none is given. */
@@ -80,6 +83,7 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
       interceptors: options.interceptors ?? [],
       log: options.log ?? nestLog(),
       clock: options.clock ?? realTime,
+      observers: options.observers ?? [],
       refusal: () => this.#shedding.refusal(),
       calls,
     };
@@ -137,7 +141,13 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
     const { log, clock, calls } = this.#serving;
     for (const method of service.methods) {
       const handler = (handlers as Record<string, AnyHandler>)[method.localName]!;
-      this.#register(method, handler.bind(handlers), { interceptors: [], log, clock, calls });
+      this.#register(method, handler.bind(handlers), {
+        interceptors: [],
+        observers: [],
+        log,
+        clock,
+        calls,
+      });
     }
   }
 

@@ -65,7 +65,7 @@ export class GrpcTransport implements Transport {
     contextValues?: ContextValues,
   ): Promise<StreamResponse<I, O>> {
     const call = new OutgoingCall(method, signal, timeoutMs, this.waitForReady);
-    const send = (request: StreamRequest) => Promise.resolve(this.#openStream(request, call));
+    const send = (request: StreamRequest) => this.#openStream(request, call);
     const request = {
       ...requestParts(method, call, header, contextValues),
       stream: true,
@@ -110,7 +110,10 @@ export class GrpcTransport implements Transport {
     });
   }
 
-  #openStream({ method, message, header }: StreamRequest, call: OutgoingCall): StreamResponse {
+  async #openStream(
+    { method, message, header }: StreamRequest,
+    call: OutgoingCall,
+  ): Promise<StreamResponse> {
     const sent = this.channel.makeBidiStreamRequest(
       policyOf(method).path,
       encode(method),
@@ -121,18 +124,23 @@ export class GrpcTransport implements Transport {
     const headers = new Headers();
     const trailers = new Headers();
     sent.on("metadata", (metadata) => toHeaders(metadata).forEach((v, k) => headers.append(k, v)));
-    sent.on("status", ({ metadata }) =>
-      toHeaders(metadata).forEach((v, k) => trailers.append(k, v)),
-    );
+    sent.on("status", ({ metadata }) => {
+      toHeaders(metadata).forEach((v, k) => trailers.append(k, v));
+      call[Symbol.dispose]();
+    });
+    // Kept for a reader that comes late; grpc-js tells it once, and crashes when nobody listens.
+    let failure: unknown;
+    sent.on("error", (error) => (failure ??= error));
     call.onAbort(() => sent.cancel());
     const sending = sendAll(sent, message as AsyncIterable<Message>);
+    await new Promise<unknown>((resolve) => sent.once("metadata", resolve).once("status", resolve));
     return {
       stream: true,
       service: method.parent,
       method,
       header: headers,
       trailer: trailers,
-      message: receiveAll(sent, sending, call) as never,
+      message: receiveAll(sent, sending, call, () => failure) as never,
     };
   }
 
@@ -173,10 +181,12 @@ async function* receiveAll(
   sent: grpc.ClientDuplexStream<Message, Message>,
   sending: Promise<unknown>,
   call: OutgoingCall,
+  failure: () => unknown,
 ) {
   let complete = false;
   try {
     for await (const message of sent) yield message as Message;
+    if (failure()) throw failure();
     complete = true;
   } catch (error) {
     complete = true;
@@ -184,7 +194,6 @@ async function* receiveAll(
     throw own ?? call.failure(error);
   } finally {
     if (!complete) sent.cancel();
-    call[Symbol.dispose]();
   }
 }
 

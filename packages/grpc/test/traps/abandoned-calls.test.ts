@@ -55,8 +55,5 @@ trap(2, askAndCancel, {
     "a handler runs to its end after the caller has cancelled",
     { code: Code.Canceled, handler: "ran to its end" },
   ],
-  engine: [
-    "a handler stops when the caller cancels",
-    { code: Code.Canceled, handler: "stopped" },
-  ],
+  engine: ["a handler stops when the caller cancels", { code: Code.Canceled, handler: "stopped" }],
 });

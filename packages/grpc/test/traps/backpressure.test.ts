@@ -82,7 +82,10 @@ trap(8, fastWriter, {
     "while a handler is busy, the whole upload is taken in and kept",
     { sentWhileBusy: "all", taken: MESSAGES },
   ],
-  engine: ["while a handler is busy, the sender waits", { sentWhileBusy: "a few", taken: MESSAGES }],
+  engine: [
+    "while a handler is busy, the sender waits",
+    { sentWhileBusy: "a few", taken: MESSAGES },
+  ],
 });
 
 // The issue's own numbers; a minute of CI time for what the counts above show as well.
