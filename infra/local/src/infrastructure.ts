@@ -1,9 +1,10 @@
-import { chmod, mkdir } from "node:fs/promises";
+import { chmod, mkdir, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Guard } from "./guard/guard.js";
 import { stopLeftovers } from "./guard/leftovers.js";
 import { takeLock } from "./guard/lock.js";
 import { type Nats, startNats } from "./nats.js";
+import { checkPorts, type Ports } from "./ports.js";
 import { postgresAccount, reachablePlace, temporaryFolder } from "./postgres/account.js";
 import { type Postgres, startPostgres } from "./postgres/postgres.js";
 import { temporaryDirectory } from "./temporary.js";
@@ -13,10 +14,12 @@ import { resolveTool } from "./tools/resolve.js";
 export interface InfrastructureOptions {
   /** Where the data is kept; absent means a temporary folder that is deleted at the end. */
   directory?: string | undefined;
+  /** Throws away what is in the directory. */
+  fresh?: boolean | undefined;
   /** False for tests: faster, but a power cut loses data. True where absent. */
   durable?: boolean | undefined;
   /** Fixed ports; any free one where absent. */
-  ports?: { postgres?: number | undefined; nats?: number | undefined };
+  ports?: Pick<Ports, "postgres" | "nats"> | undefined;
   /** Told what takes time, a line each. */
   report?: ((line: string) => void) | undefined;
 }
@@ -46,8 +49,9 @@ export async function bootInfrastructure(
   const { durable = true, ports = {}, report } = options;
   await using boot = new AsyncDisposableStack();
   const { directory, ...guarding } = options.directory
-    ? await claim(resolve(options.directory), boot)
+    ? await claim(resolve(options.directory), options.fresh ?? false, boot)
     : await makeTemporary();
+  await checkPorts({ postgres: ports.postgres, nats: ports.nats });
   const guard = boot.use(Guard.start(guarding));
   const logs = join(directory, "logs");
   await mkdir(logs, { recursive: true });
@@ -90,10 +94,19 @@ async function makeTemporary() {
 }
 
 /** Makes a directory ours: no other runner is on it, and nothing of a killed one is left. */
-async function claim(directory: string, boot: AsyncDisposableStack) {
+async function claim(directory: string, fresh: boolean, boot: AsyncDisposableStack) {
   await mkdir(directory, { recursive: true });
   boot.use(takeLock(join(directory, "lock")));
   const record = join(directory, "processes.json");
   await stopLeftovers(record);
+  if (fresh) await empty(directory);
   return { directory, record };
+}
+
+/** All but the lock, which we hold, and what was put elsewhere goes as well. */
+async function empty(directory: string): Promise<void> {
+  const elsewhere = await reachablePlace(join(directory, "postgres"), postgresAccount());
+  await rm(elsewhere, { recursive: true, force: true });
+  for (const name of await readdir(directory))
+    if (name !== "lock") await rm(join(directory, name), { recursive: true, force: true });
 }

@@ -12,12 +12,24 @@ const ATTEMPTS = 5;
 // find the same one free and both take it.
 let next = LOWEST + (((process.pid * 31 + threadId) * 61) % (HIGHEST - LOWEST));
 
+/** The ports that can be fixed, and the environment variables by which `npm start` fixes them. */
+export const portSettings = {
+  postgres: "POSTGRES_PORT",
+  nats: "NATS_PORT",
+  inventory: "INVENTORY_PORT",
+  orders: "ORDERS_PORT",
+  checkout: "CHECKOUT_PORT",
+} as const;
+
+/** Fixed ports of 127.0.0.1; any free one where one is absent. */
+export type Ports = { [Name in keyof typeof portSettings]?: number | undefined };
+
 /** A port that somebody else listens on. */
 export class PortTakenError extends Error {
   override readonly name = "PortTakenError";
 
-  constructor(what: string, port: number, setting: string) {
-    super(`Port ${port}, wanted for ${what}, is taken. Set ${setting} to use another.`);
+  constructor(name: keyof Ports, port: number) {
+    super(`Port ${port} of ${name} is taken; set ${portSettings[name]} to use another`);
   }
 }
 
@@ -50,14 +62,10 @@ export async function launchOnPort<Server>(
   }
 }
 
-/**
- * Rejects with `PortTakenError` where somebody listens on a port.
- *
- * @param what what the port is wanted for
- * @param setting the environment variable that names the port
- */
-export async function checkPort(port: number, what: string, setting: string): Promise<void> {
-  if (!(await isFree(port))) throw new PortTakenError(what, port, setting);
+/** Rejects with `PortTakenError` where somebody listens on one of these ports. */
+export async function checkPorts(ports: Ports): Promise<void> {
+  for (const [name, port] of Object.entries(ports))
+    if (port && !(await isFree(port))) throw new PortTakenError(name as keyof Ports, port);
 }
 
 async function isFree(port: number): Promise<boolean> {

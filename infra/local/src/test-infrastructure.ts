@@ -2,16 +2,28 @@ import { randomBytes } from "node:crypto";
 import { inject } from "vitest";
 import { bootInfrastructure, type Infrastructure } from "./infrastructure.js";
 import { Databases } from "./postgres/databases.js";
-import type {} from "./test-setup.js";
+
+/** What `globalSetup` tells every test file. */
+export interface SharedInfrastructure {
+  postgresPort: number;
+  postgresPassword: string;
+  natsUrl: string;
+}
+
+declare module "vitest" {
+  interface ProvidedContext {
+    emporium: SharedInfrastructure;
+  }
+}
 
 /** The Postgres and NATS that a test may use with all others of its run. */
 export interface TestInfrastructure {
   readonly natsUrl: string;
   readonly databases: Databases;
   /** Makes an empty database that nobody else uses; returns its address. */
-  freshDatabase(name: string): Promise<string>;
+  readonly freshDatabase: (name: string) => Promise<string>;
   /** A prefix of subjects and streams that nobody else uses. */
-  freshPrefix(): string;
+  readonly freshPrefix: () => string;
 }
 
 let own: Promise<Infrastructure> | undefined;
@@ -26,7 +38,7 @@ let own: Promise<Infrastructure> | undefined;
  * const url = await freshDatabase("orders");
  */
 export async function testInfrastructure(): Promise<TestInfrastructure> {
-  const shared = inject("emporium") as ReturnType<typeof inject<"emporium">> | undefined;
+  const shared = inject("emporium") as SharedInfrastructure | undefined;
   if (shared)
     return handOut(new Databases(shared.postgresPort, shared.postgresPassword), shared.natsUrl);
   own ??= bootInfrastructure({ durable: false });
@@ -40,6 +52,6 @@ function handOut(databases: Databases, natsUrl: string): TestInfrastructure {
     natsUrl,
     databases,
     freshDatabase: (name) => databases.create(unique(name)),
-    freshPrefix: () => unique("test"),
+    freshPrefix: () => unique("test").replace("_", "-"),
   };
 }

@@ -1,12 +1,6 @@
 import type { TestProject } from "vitest/node";
 import { bootInfrastructure } from "./infrastructure.js";
-
-declare module "vitest" {
-  interface ProvidedContext {
-    /** Where the Postgres and NATS of this test run are. */
-    emporium: { postgresPort: number; postgresPassword: string; natsUrl: string };
-  }
-}
+import type { SharedInfrastructure } from "./test-infrastructure.js";
 
 /**
  * Vitest's `globalSetup`: one Postgres and one NATS for the whole run, in half a second. Test files
@@ -19,11 +13,12 @@ declare module "vitest" {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const infrastructure = await bootInfrastructure({ durable: false });
   const { databases } = infrastructure.postgres;
-  project.provide("emporium", {
+  const shared: SharedInfrastructure = {
     postgresPort: databases.port,
     postgresPassword: databases.password,
     natsUrl: infrastructure.nats.url,
-  });
+  };
+  project.provide("emporium", shared);
   return async () => {
     await infrastructure[Symbol.asyncDispose]();
   };

@@ -34,11 +34,12 @@ function isLinked(file: string, path: string): boolean {
 export class LockedError extends Error {
   override readonly name = "LockedError";
 
-  constructor(
-    readonly path: string,
-    readonly pid: number,
-  ) {
+  /** The process that holds it. */
+  readonly pid: number;
+
+  constructor(path: string, pid: number) {
     super(`Process ${pid} holds ${path}`);
+    this.pid = pid;
   }
 }
 

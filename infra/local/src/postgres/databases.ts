@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import pg from "pg";
+import { Client } from "pg";
 
 /**
  * The databases of a server, each with a role of the same name that owns it and alone may connect to
@@ -29,7 +29,7 @@ export class Databases {
    */
   async create(name: string): Promise<string> {
     if (!/^[a-z][a-z0-9_]{0,62}$/.test(name)) throw new Error(`Not a database name: ${name}`);
-    const admin = new pg.Client({ connectionString: this.url("postgres") });
+    const admin = new Client({ connectionString: this.url("postgres") });
     await admin.connect();
     try {
       const { rows } = await admin.query<{ role: boolean; database: boolean }>(

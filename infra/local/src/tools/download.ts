@@ -60,8 +60,10 @@ async function fetchTo(file: string, { url, patienceMs }: Download): Promise<str
     await pipeline(Readable.fromWeb(response.body), measure, createWriteStream(file));
     return hash.digest("hex");
   } catch (error) {
-    if (silence.signal.aborted) throw new Error(`silent for ${patienceMs / 1000} s`);
-    throw new Error(reasonIn(error));
+    const silent = silence.signal.aborted;
+    throw new Error(silent ? `silent for ${patienceMs / 1000} s` : reasonIn(error), {
+      cause: error,
+    });
   } finally {
     clearTimeout(timer);
   }

@@ -1,0 +1,176 @@
+import { type Client, ConnectError, findDetail, reasonOf } from "@emporium/grpc";
+import type { CheckoutService } from "@emporium/contracts/checkout/v1";
+import { BadRequestSchema } from "@emporium/contracts/google/rpc";
+import type { InventoryService } from "@emporium/contracts/inventory/v1";
+import { CancelReason, type OrderService, ReturnReason } from "@emporium/contracts/orders/v1";
+import { newId, relatedId } from "@emporium/runtime";
+import { Books } from "./books.js";
+import { type OpenOrder, planReturn, refundIsRight, type ReturnPlan } from "./cancellations.js";
+import { type Invoice, type InvoiceLine, inParts, totalOf } from "./invoices.js";
+
+/** The shop, as anybody outside of it sees it. */
+export interface ShopClients {
+  inventory: Client<typeof InventoryService>;
+  orders: Client<typeof OrderService>;
+  checkout: Client<typeof CheckoutService>;
+}
+
+/** How a replay went. */
+export interface Tally {
+  accepted: number;
+  rejected: Map<string, number>;
+  cancellations: number;
+  returnsOfOrders: number;
+  returnsWithoutOrder: number;
+  cancellationsRejected: Map<string, number>;
+  /** Answers that are wrong in themselves: a total or a refund that is not the file's. */
+  wrong: string[];
+}
+
+/**
+ * Sends the orders and cancellations of the file through the shop, so many at once. The staff quotes
+ * the file's prices, the customer buys the quote; cancellations wait for the customer's earlier
+ * orders. What is refused is counted by its reason; what cannot be reached fails the replay.
+ */
+export async function replay(
+  shop: ShopClients,
+  invoices: Invoice[],
+  books: Books,
+  { concurrency, progress }: { concurrency: number; progress: () => void },
+): Promise<Tally> {
+  const tally: Tally = {
+    accepted: 0,
+    rejected: new Map(),
+    cancellations: 0,
+    returnsOfOrders: 0,
+    returnsWithoutOrder: 0,
+    cancellationsRejected: new Map(),
+    wrong: [],
+  };
+  const earlier = new Map<string, Promise<unknown>[]>();
+  const open = new Map<string, OpenOrder[]>();
+  const work = invoices.values();
+  const begin = (invoice: Invoice) => {
+    // A guest's cancellation cannot be told to be about one order or another.
+    const before = invoice.customerId ? (earlier.get(invoice.customerId) ?? []) : [];
+    const done = invoice.cancellation
+      ? Promise.all(before).then(() => takeBack(shop, invoice, open, books, tally))
+      : buy(shop, invoice, open, books, tally);
+    earlier.set(invoice.customerId, [...before, done]);
+    return done;
+  };
+  const worker = async () => {
+    for (const invoice of work) {
+      await begin(invoice);
+      progress();
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, worker));
+  return tally;
+}
+
+async function buy(
+  { checkout }: ShopClients,
+  invoice: Invoice,
+  open: Map<string, OpenOrder[]>,
+  books: Books,
+  tally: Tally,
+): Promise<void> {
+  const checkoutId = newId("chk");
+  const quoteId = relatedId("quo", checkoutId);
+  const { customerId, country } = invoice;
+  try {
+    if (invoice.unreadable) throw new Unreadable(invoice.unreadable);
+    const lines = invoice.lines.map(({ sku, quantity, unitPrice }) => ({
+      sku,
+      quantity,
+      unitPrice,
+    }));
+    await checkout.createQuote({ quoteId, customerId, lines });
+    const { checkout: done } = await checkout.completeOrder({
+      checkoutId,
+      customerId,
+      basket: { case: "quoteId", value: quoteId },
+      paymentToken: "tok_approve",
+      shippingAddress: { country },
+    });
+    if (inParts(done?.total) !== totalOf(invoice.lines))
+      tally.wrong.push(`${invoice.number} came to another total than the file's`);
+    const orderId = done!.orderId;
+    books.sold(orderId, invoice.lines);
+    const orders = open.get(customerId) ?? [];
+    orders.push({ orderId, lines: invoice.lines, remaining: invoice.lines.map((l) => l.quantity) });
+    open.set(customerId, orders);
+    tally.accepted++;
+  } catch (error) {
+    count(tally.rejected, refusal(error));
+  }
+}
+
+async function takeBack(
+  shop: ShopClients,
+  invoice: Invoice,
+  open: Map<string, OpenOrder[]>,
+  books: Books,
+  tally: Tally,
+): Promise<void> {
+  const { customerId } = invoice;
+  const plan = planReturn(invoice, customerId ? (open.get(customerId) ?? []) : []);
+  try {
+    if (invoice.unreadable) throw new Unreadable(invoice.unreadable);
+    const refund = await giveBack(shop, invoice, plan);
+    if (!refundIsRight(refund, plan.lines))
+      tally.wrong.push(`${invoice.number} was paid back another sum than the file's`);
+    books.returned(plan.order?.orderId, plan.lines, plan.whole);
+    if (plan.whole) tally.cancellations++;
+    else if (plan.order) tally.returnsOfOrders++;
+    else tally.returnsWithoutOrder++;
+  } catch (error) {
+    count(tally.cancellationsRejected, refusal(error));
+  }
+}
+
+async function giveBack({ orders }: ShopClients, { customerId }: Invoice, plan: ReturnPlan) {
+  if (plan.order && plan.whole) {
+    const { order } = await orders.cancelOrder({
+      orderId: plan.order.orderId,
+      reason: CancelReason.CUSTOMER_REQUEST,
+    });
+    return order?.total;
+  }
+  const lines = plan.lines.map(({ sku, quantity, unitPrice }: InvoiceLine) => ({
+    sku,
+    quantity,
+    unitPrice,
+  }));
+  const { return: taken } = await orders.returnItems({
+    returnId: newId("ret"),
+    orderId: plan.order?.orderId ?? "",
+    customerId,
+    reason: ReturnReason.NOT_RECORDED,
+    lines,
+  });
+  return taken?.refund;
+}
+
+class Unreadable extends Error {}
+
+/** Codes by which a service says that the request, and not the service, is the trouble. */
+const REFUSALS = new Set([3, 5, 6, 9, 11]);
+
+/** Why the shop said no, without the numbers of lines; anything but a refusal is thrown on. */
+function refusal(error: unknown): string {
+  if (error instanceof Unreadable) return `unreadable: ${error.message}`;
+  if (!(error instanceof ConnectError) || !REFUSALS.has(error.code)) throw error;
+  const [violation] = findDetail(error, BadRequestSchema)?.fieldViolations ?? [];
+  const where = violation ? ` ${violation.field.replaceAll(/\[\d+\]/g, "[]")}` : "";
+  return `${reasonOf(error)?.reason ?? "refused"}${where}${about(violation?.reason)}`;
+}
+
+function about(rule: string | undefined): string {
+  return rule ? ` (${rule})` : "";
+}
+
+function count(map: Map<string, number>, key: string): void {
+  map.set(key, (map.get(key) ?? 0) + 1);
+}
