@@ -79,8 +79,9 @@ function findMethod(prototype: object | null, name: string): PropertyDescriptor 
  */
 function keepOpen(handler: Handler): Handler {
   const wrapped: Handler = function (this: unknown, input, context) {
+    const incoming = context instanceof CallContext && context.enter();
     const stream = handler.call(this, input, context) as AsyncIterable<unknown>;
-    if (!(context instanceof CallContext && context.enter())) return stream;
+    if (!incoming) return stream;
     return new Observable((subscriber) => subscriber.next(watched(stream, subscriber)));
   };
   for (const key of Reflect.getMetadataKeys(handler) as unknown[])

@@ -76,6 +76,12 @@ export class OutgoingCall implements Disposable {
     return isServiceError(error) ? fromStatus(error) : error;
   }
 
+  /** Gives the call up, if it was sent at all. */
+  abandon(): void {
+    this[Symbol.dispose]();
+    this.#cancel?.();
+  }
+
   [Symbol.dispose](): void {
     for (const source of this.#sources) source.removeEventListener("abort", this.#abort);
   }

@@ -71,7 +71,12 @@ export class GrpcTransport implements Transport {
       stream: true,
       message: asMessages(method.input, input),
     } as StreamRequest;
-    return (await this.#layered(send as AnyFn)(request)) as StreamResponse<I, O>;
+    try {
+      return (await this.#layered(send as AnyFn)(request)) as StreamResponse<I, O>;
+    } catch (error) {
+      call.abandon();
+      throw error;
+    }
   }
 
   #sendUnary(
