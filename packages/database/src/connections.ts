@@ -1,0 +1,162 @@
+import { DatabaseError, Pool, type PoolClient } from "pg";
+import { Connection, type Lender } from "./connection.js";
+import { timedOut, unlessAborted } from "./cutoff.js";
+import { StatementNames } from "./statement.js";
+
+const CONNECT_LIMIT_MS = 5_000;
+const CONTROL_LIMIT_MS = 2_000;
+const IDLE_MS = 60_000;
+
+export interface ConnectionsOptions {
+  url: string;
+  applicationName: string;
+  size: number;
+  statementLimitMs: number;
+  onError: (error: Error) => void;
+}
+
+interface Waiter {
+  resolve: () => void;
+  reject: (reason: unknown) => void;
+}
+
+/**
+ * The pool, with a queue of its own in front of node-postgres': a caller who gives up leaves the
+ * queue at once, and every holder can be stopped. One more connection, the control connection,
+ * carries cancel requests and health checks past a full pool.
+ */
+export class Connections implements Lender {
+  readonly names = new StatementNames();
+  readonly statementLimitMs: number;
+  readonly #pool: Pool;
+  readonly #control: Pool;
+  readonly #held = new Set<Connection>();
+  readonly #waiting = new Set<Waiter>();
+  #free: number;
+  #closed: Error | undefined;
+
+  constructor(options: ConnectionsOptions) {
+    this.statementLimitMs = options.statementLimitMs;
+    this.#free = options.size;
+    this.#pool = new Pool({
+      connectionString: options.url,
+      application_name: options.applicationName,
+      max: options.size,
+      connectionTimeoutMillis: CONNECT_LIMIT_MS,
+      idleTimeoutMillis: IDLE_MS,
+      keepAlive: true,
+      statement_timeout: options.statementLimitMs,
+      verify: watchForClient,
+    });
+    this.#control = sidePool(options.url, `${options.applicationName} control`);
+    this.#pool.on("error", options.onError);
+    this.#control.on("error", options.onError);
+  }
+
+  /**
+   * A connection for the caller alone, in order of asking. Stops with the signal until it is
+   * released. Rejects with the signal's reason, or with a TimeoutError when none was free within
+   * the longest time of a statement.
+   */
+  async take(signal: AbortSignal | undefined): Promise<Connection> {
+    signal?.throwIfAborted();
+    if (this.#closed) throw this.#closed;
+    if (this.#free > 0) this.#free -= 1;
+    else await this.#wait(signal);
+    const connecting = this.#pool.connect();
+    try {
+      const client = await unlessAborted(signal, connecting);
+      const connection = new Connection(client, this, signal);
+      this.#held.add(connection);
+      if (this.#closed) connection.halt(this.#closed);
+      return connection;
+    } catch (error) {
+      connecting
+        .then(
+          (client) => client.release(),
+          () => undefined,
+        )
+        .finally(() => this.#next());
+      throw error;
+    }
+  }
+
+  takeBack(connection: Connection, error: Error | undefined): void {
+    this.#held.delete(connection);
+    connection.client.release(error);
+    this.#next();
+  }
+
+  async cancel(backendPid: number): Promise<void> {
+    await this.#control.query("SELECT pg_cancel_backend($1)", [backendPid]);
+  }
+
+  async ping(): Promise<void> {
+    await this.#control.query("SELECT 1");
+  }
+
+  /** Stops whoever holds or waits for a connection, and closes them all. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = new Error("the database was closed");
+    for (const waiter of this.#waiting) waiter.reject(this.#closed);
+    for (const connection of this.#held) connection.halt(this.#closed);
+    await this.#pool.end();
+    await this.#control.end();
+  }
+
+  async #wait(signal: AbortSignal | undefined): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiter = { resolve, reject };
+    const leave = (reason: unknown): void => {
+      this.#waiting.delete(waiter);
+      reject(reason);
+    };
+    const onAbort = (): void => leave(signal?.reason);
+    const limitMs = this.statementLimitMs;
+    const onTimeout = (): void => leave(timedOut(`no connection was free within ${limitMs} ms`));
+    const timer = setTimeout(onTimeout, limitMs);
+    signal?.addEventListener("abort", onAbort);
+    this.#waiting.add(waiter);
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  #next(): void {
+    const [waiter] = this.#waiting;
+    if (!waiter) {
+      this.#free += 1;
+      return;
+    }
+    this.#waiting.delete(waiter);
+    waiter.resolve();
+  }
+}
+
+/**
+ * Makes Postgres look each second whether this process is still there, so that a killed one does
+ * not keep its locks until its statement ends. Servers on Windows cannot, and refuse.
+ */
+function watchForClient(client: PoolClient, done: (error?: Error) => void): void {
+  client.query("SET client_connection_check_interval = 1000").then(
+    () => done(),
+    (error: Error) => done(error instanceof DatabaseError ? undefined : error),
+  );
+}
+
+/** One connection that opens when needed, opens again when lost, and never waits for long. */
+export function sidePool(url: string, applicationName: string): Pool {
+  return new Pool({
+    connectionString: url,
+    application_name: applicationName,
+    max: 1,
+    connectionTimeoutMillis: CONTROL_LIMIT_MS,
+    idleTimeoutMillis: 0,
+    keepAlive: true,
+    query_timeout: CONTROL_LIMIT_MS,
+  });
+}
