@@ -55,7 +55,7 @@ test("200 calls in pg_sleep(30), stopped in every way, are gone from Postgres wi
         if (i % 2 === 0) await tx.$queryRaw`SELECT pg_sleep(30)::text`;
         else await tx.query("SELECT pg_sleep(30)");
       },
-      i % 4 === 1 ? { timeoutMs: 400 } : {},
+      i % 4 === 1 ? { timeoutMs: 250 } : {},
     );
   });
   const ended = Promise.allSettled(calls);
