@@ -1,0 +1,78 @@
+import { type Clock, readEnvironment } from "@emporium/runtime";
+import { z } from "zod";
+
+export const DEFAULT_RESERVATION_TTL_MS = 15 * 60_000;
+export const DEFAULT_SWEEP_INTERVAL_MS = 5_000;
+
+/** What an inventory process is told at its start. */
+export interface InventoryConfig {
+  /** Where to listen; port 0 takes any that is free. */
+  listen: { host: string; port: number };
+  databaseUrl: string;
+  nats: {
+    servers: string | string[];
+    /** First part of every subject and stream name. */
+    prefix: string;
+  };
+  /** ISO 4217 code of the currency of all prices. */
+  currency: string;
+  logLevel: string;
+  /** Milliseconds that a drain gives to calls under way. */
+  shutdownGraceMs: number;
+  /** How long a reservation holds its units, in milliseconds; 15 minutes unless given. */
+  reservationTtlMs?: number;
+  /** Milliseconds between two sweeps for reservations whose time is over; 5 seconds unless given. */
+  sweepIntervalMs?: number;
+  /** What time it is for business rules; the system's clock unless given. */
+  clock?: Clock;
+}
+
+/** What the rules of the shop are set to. */
+export interface Settings {
+  clock: Clock;
+  currency: string;
+  reservationTtlMs: number;
+}
+
+/** Under which token Nest knows the `Settings`. */
+export const SETTINGS = Symbol("Settings");
+
+const milliseconds = (fallback: number) =>
+  z.coerce.number("milliseconds").int().positive().default(fallback);
+
+const Environment = z.object({
+  GRPC_LISTEN_ADDR: z
+    .string()
+    .regex(/^.+:\d{1,5}$/, "host:port, such as 127.0.0.1:50052")
+    .default("127.0.0.1:50052"),
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: "a postgresql:// URL" }),
+  NATS_URL: z.string("one nats:// URL, or several with commas between").min(1),
+  EVENT_PREFIX: z
+    .string()
+    .regex(/^[a-z0-9-]+$/, "small letters, digits and hyphens")
+    .default("emporium"),
+  SHOP_CURRENCY: z
+    .string()
+    .regex(/^[A-Z]{3}$/, "an ISO 4217 code, such as GBP")
+    .default("GBP"),
+  LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
+  SHUTDOWN_GRACE_MS: milliseconds(10_000),
+  RESERVATION_TTL_MS: milliseconds(DEFAULT_RESERVATION_TTL_MS),
+  SWEEP_INTERVAL_MS: milliseconds(DEFAULT_SWEEP_INTERVAL_MS),
+});
+
+/** The configuration that the environment states; throws `ConfigurationError` naming variables. */
+export function configFromEnvironment(environment = process.env): InventoryConfig {
+  const env = readEnvironment(Environment, environment);
+  const [, host = "", port] = /^(.+):(\d+)$/.exec(env.GRPC_LISTEN_ADDR) ?? [];
+  return {
+    listen: { host, port: Number(port) },
+    databaseUrl: env.DATABASE_URL,
+    nats: { servers: env.NATS_URL.split(","), prefix: env.EVENT_PREFIX },
+    currency: env.SHOP_CURRENCY,
+    logLevel: env.LOG_LEVEL,
+    shutdownGraceMs: env.SHUTDOWN_GRACE_MS,
+    reservationTtlMs: env.RESERVATION_TTL_MS,
+    sweepIntervalMs: env.SWEEP_INTERVAL_MS,
+  };
+}

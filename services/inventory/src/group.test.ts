@@ -1,0 +1,88 @@
+import { expect, test } from "vitest";
+import { Group } from "./group.js";
+
+/** A run that ends when the test says so. */
+function heldRuns() {
+  const runs: { asks: number[]; end(): void; fail(error: Error): void }[] = [];
+  const run = (asks: number[]) => {
+    const { promise, resolve, reject } = Promise.withResolvers<string[]>();
+    runs.push({ asks, end: () => resolve(asks.map((ask) => `answer ${ask}`)), fail: reject });
+    return promise;
+  };
+  return { runs, run };
+}
+
+test("an ask that finds nothing running is run at once and alone", async () => {
+  const { runs, run } = heldRuns();
+  const group = new Group(run, { members: 10, batches: 1 });
+  const answer = group.ask(1);
+  expect(runs.map(({ asks }) => asks)).toEqual([[1]]);
+  runs[0]?.end();
+  expect(await answer).toBe("answer 1");
+});
+
+test("asks that come while all batches run make up the next batch, each with its own answer", async () => {
+  const { runs, run } = heldRuns();
+  const group = new Group(run, { members: 10, batches: 2 });
+  const answers = [1, 2, 3, 4, 5].map((ask) => group.ask(ask));
+  expect(runs.map(({ asks }) => asks)).toEqual([[1], [2]]);
+  runs[1]?.end();
+  await answers[1];
+  await Promise.resolve();
+  expect(runs[2]?.asks).toEqual([3, 4, 5]);
+  for (const { end } of runs) end();
+  expect(await Promise.all(answers)).toEqual([1, 2, 3, 4, 5].map((ask) => `answer ${ask}`));
+});
+
+test("a batch has no more members than its limit", async () => {
+  const batches: number[][] = [];
+  const group = new Group(
+    async (asks: number[]) => {
+      batches.push(asks);
+      return asks;
+    },
+    { members: 2, batches: 1 },
+  );
+  await Promise.all([1, 2, 3, 4].map((ask) => group.ask(ask)));
+  expect(batches).toEqual([[1], [2, 3], [4]]);
+});
+
+test("where a batch fails each member is run again alone, so that nobody gets another's error", async () => {
+  const group = new Group(
+    async (asks: number[]) => {
+      if (asks.includes(3)) throw new Error("3 is wrong");
+      return asks;
+    },
+    { members: 10, batches: 1 },
+  );
+  const answers = await Promise.allSettled([1, 2, 3, 4].map((ask) => group.ask(ask)));
+  expect(
+    answers.map((answer) => (answer.status === "fulfilled" ? answer.value : "failed")),
+  ).toEqual([1, 2, "failed", 4]);
+});
+
+test("an ask whose caller left before its batch started is not run", async () => {
+  const { runs, run } = heldRuns();
+  const group = new Group(run, { members: 10, batches: 1 });
+  const first = group.ask(1);
+  const caller = new AbortController();
+  const second = group.ask(2, caller.signal);
+  const third = group.ask(3);
+  caller.abort(new Error("gone"));
+  runs[0]?.end();
+  await first;
+  await expect(second).rejects.toThrow("gone");
+  expect(runs[1]?.asks).toEqual([3]);
+  runs[1]?.end();
+  expect(await third).toBe("answer 3");
+});
+
+test("an ask whose caller leaves while its batch runs is answered all the same", async () => {
+  const { runs, run } = heldRuns();
+  const group = new Group(run, { members: 10, batches: 1 });
+  const caller = new AbortController();
+  const answer = group.ask(1, caller.signal);
+  caller.abort();
+  runs[0]?.end();
+  expect(await answer).toBe("answer 1");
+});

@@ -1,0 +1,13 @@
+import { join } from "node:path";
+
+export type { InventoryConfig } from "./config.js";
+export { create, type RunningService } from "./create.js";
+
+const prisma = join(import.meta.dirname, "../prisma");
+
+/** Where the tables of this service are described, for whoever sets up its database. */
+export const schema = {
+  name: "inventory",
+  schemaPath: join(prisma, "schema.prisma"),
+  migrationsPath: join(prisma, "migrations"),
+};

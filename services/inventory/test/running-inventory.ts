@@ -1,0 +1,48 @@
+import { migrate } from "@emporium/database";
+import { InventoryService } from "@emporium/contracts/inventory/v1";
+import { createGrpcClient, type GrpcClient } from "@emporium/grpc";
+import { create, type InventoryConfig, schema } from "@emporium/inventory";
+import { testInfrastructure } from "@emporium/local/test";
+import { movableClock, type MovableClock } from "@emporium/runtime";
+
+export type InventoryClient = GrpcClient<typeof InventoryService>;
+
+/** A database, a stream prefix, and any number of inventories on them. */
+export interface Warehouse {
+  readonly databaseUrl: string;
+  readonly nats: { servers: string; prefix: string };
+  readonly clock: MovableClock;
+  /** Starts one more replica and connects to it; it ends with the stack. */
+  open(config?: Partial<InventoryConfig>): Promise<InventoryClient>;
+}
+
+/** Makes an empty warehouse; everything in it ends with the stack. */
+export async function emptyWarehouse(stack: AsyncDisposableStack): Promise<Warehouse> {
+  const { freshDatabase, freshPrefix, natsUrl } = await testInfrastructure();
+  const databaseUrl = await freshDatabase("inventory");
+  await migrate({
+    url: databaseUrl,
+    schema: schema.schemaPath,
+    migrations: schema.migrationsPath,
+  });
+  const nats = { servers: natsUrl, prefix: freshPrefix() };
+  const clock = movableClock();
+  const open = async (config: Partial<InventoryConfig> = {}) => {
+    const inventory = stack.use(
+      await create({
+        listen: { host: "127.0.0.1", port: 0 },
+        databaseUrl,
+        nats,
+        currency: "GBP",
+        logLevel: "warn",
+        shutdownGraceMs: 2_000,
+        clock,
+        ...config,
+      }),
+    );
+    return stack.use(
+      createGrpcClient(InventoryService, { address: `dns:///${inventory.address}` }),
+    );
+  };
+  return { databaseUrl, nats, clock, open };
+}
