@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import { type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import type { ConnectError, Interceptor } from "@connectrpc/connect";
 import type * as grpc from "@grpc/grpc-js";
@@ -55,7 +56,7 @@ export function serve(
     case "client_streaming": {
       const invoke = invokeClientStream(method, handler, options.interceptors);
       const handle: grpc.handleClientStreamingCall<Message, Frame> = (call, callback) =>
-        answerOne(method, call, callback, call as AsyncIterable<Message>, invoke, options);
+        answerOne(method, call, callback, requests(call), invoke, options);
       return { ...parts, type: "clientStream", handler: handle as grpc.UntypedHandleCall };
     }
     case "server_streaming": {
@@ -67,10 +68,18 @@ export function serve(
     case "bidi_streaming": {
       const invoke = invokeBidi(method, handler, options.interceptors);
       const handle: grpc.handleBidiStreamingCall<Message, Frame> = (call) =>
-        answerMany(method, call, call as AsyncIterable<Message>, invoke, options);
+        answerMany(method, call, requests(call), invoke, options);
       return { ...parts, type: "bidi", handler: handle as grpc.UntypedHandleCall };
     }
   }
+}
+
+/**
+ * What the caller sends. A handler that stops reading, also by throwing, must not destroy the stream
+ * under its own answer (grpc/grpc-node #1839).
+ */
+function requests(call: Readable): AsyncIterable<Message> {
+  return call.iterator({ destroyOnReturn: false }) as AsyncIterable<Message>;
 }
 
 function answerOne<Input>(
