@@ -65,9 +65,9 @@ const hopWithDeadline = async (serve: Serve) => {
   await using middle = await serve({ ask: () => next.ask({}).catch(() => ({})) });
   using first = trialClient(middle.address);
   const before = Date.now();
-  const asked = errorOf(first.ask({}, { timeoutMs: 200 }));
+  const asked = first.ask({}, { timeoutMs: 200 });
   const deadline = Number((await last.reached).getDeadline());
-  await asked;
+  await asked.catch(() => {});
   return deadline === Infinity ? "none" : deadline <= before + 250 ? "the caller's" : "another";
 };
 
