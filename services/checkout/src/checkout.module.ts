@@ -1,0 +1,55 @@
+import { InventoryService } from "@emporium/contracts/inventory/v1";
+import { OrderService } from "@emporium/contracts/orders/v1";
+import { Database } from "@emporium/database";
+import { Events } from "@emporium/events";
+import { GrpcClientModule } from "@emporium/grpc";
+import { type DynamicModule, Module } from "@nestjs/common";
+import { Catalogue } from "./catalogue.js";
+import { CheckoutController } from "./checkout.controller.js";
+import { type Settings, SETTINGS } from "./config.js";
+import type { PrismaClient } from "./generated/prisma/client.js";
+import { Leases } from "./leases.js";
+import { PAYMENT_PROVIDER, type PaymentProvider } from "./payment/payment-provider.js";
+import { Purchases } from "./purchases.js";
+import { Quotes } from "./quotes.js";
+import { Refunds } from "./refunds.js";
+import { SagaRuns } from "./saga-runs.js";
+import { ShopSessions } from "./shop-session.js";
+import { Timeline } from "./timeline.js";
+
+/** What the service's parts share, and where it finds the others. */
+interface Shared {
+  database: Database<PrismaClient>;
+  events: Events<PrismaClient>;
+  payments: PaymentProvider;
+  inventoryAddress: string;
+  ordersAddress: string;
+  settings: Settings;
+}
+
+@Module({
+  controllers: [CheckoutController],
+  providers: [Catalogue, Leases, Purchases, Quotes, Refunds, SagaRuns, ShopSessions, Timeline],
+})
+export class CheckoutModule {
+  static with(shared: Shared): DynamicModule {
+    const { database, events, payments, inventoryAddress, ordersAddress, settings } = shared;
+    return {
+      module: CheckoutModule,
+      imports: [
+        GrpcClientModule.register({
+          services: [
+            { service: InventoryService, address: inventoryAddress },
+            { service: OrderService, address: ordersAddress },
+          ],
+        }),
+      ],
+      providers: [
+        { provide: Database, useValue: database },
+        { provide: Events, useValue: events },
+        { provide: PAYMENT_PROVIDER, useValue: payments },
+        { provide: SETTINGS, useValue: settings },
+      ],
+    };
+  }
+}

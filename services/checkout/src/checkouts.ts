@@ -1,0 +1,115 @@
+import { CheckoutAdvancedSchema } from "@emporium/contracts/checkout/v1";
+import type { Database, OutboxRow } from "@emporium/database";
+import { outboxEvent } from "@emporium/events";
+import type { CheckoutState, PrismaClient } from "./generated/prisma/client.js";
+import { fromStoredLines, type Line, type StoredLine, toStoredLines } from "./lines.js";
+import type { Refusal } from "./refusals.js";
+import { advancedMessage, type Step } from "./checkout-message.js";
+
+/** A checkout as its row has it. */
+export interface CheckoutRow {
+  checkoutId: string;
+  customerId: string;
+  quoteId: string | null;
+  state: CheckoutState;
+  currency: string;
+  total: bigint;
+  lines: Line[];
+  /** A serialized ShippingAddress. */
+  shippingAddress: Uint8Array | null;
+  refusal: Refusal | null;
+  steps: Step[];
+  contentHash: Uint8Array;
+  createTime: Date;
+  endTime: Date | null;
+  fence: number;
+}
+
+/** Columns of `checkouts`, by the names of `CheckoutRow`. */
+export const COLUMNS = `
+  checkouts.checkout_id AS "checkoutId", customer_id AS "customerId", quote_id AS "quoteId", state,
+  currency, total, lines, shipping_address AS "shippingAddress", refusal, steps,
+  content_hash AS "contentHash", create_time AS "createTime", end_time AS "endTime", fence`;
+
+/** A row as the database gives it. */
+export type StoredCheckout = Omit<CheckoutRow, "lines"> & { lines: StoredLine[] };
+
+export function fromStored(stored: StoredCheckout): CheckoutRow {
+  return { ...stored, lines: fromStoredLines(stored.lines) };
+}
+
+/** The checkout with this id, or `undefined`. */
+export async function findCheckout(
+  database: Database<PrismaClient>,
+  checkoutId: string,
+  signal: AbortSignal,
+): Promise<CheckoutRow | undefined> {
+  const [stored] = await database.query<StoredCheckout>(signal, FIND, [checkoutId]);
+  return stored && fromStored(stored);
+}
+
+/**
+ * Writes a checkout down with its first step, leased to `owner`. False where that is impossible:
+ * the id is taken, or another checkout has the quote.
+ */
+export async function insertCheckout(
+  database: Database<PrismaClient>,
+  row: CheckoutRow,
+  lease: { owner: string; milliseconds: number },
+): Promise<boolean> {
+  const event = advanced(row, 1);
+  // Without the caller's signal: once this is sent, the checkout may stand, and goes on.
+  const inserted = await database.query(undefined, INSERT, [
+    row.checkoutId,
+    row.customerId,
+    row.quoteId,
+    row.currency,
+    row.total,
+    JSON.stringify(toStoredLines(row.lines)),
+    row.shippingAddress,
+    JSON.stringify(row.steps),
+    row.contentHash,
+    row.createTime,
+    lease.owner,
+    lease.milliseconds,
+    event.id,
+    event.aggregateType,
+    event.type,
+    event.payload,
+  ]);
+  if (inserted.length === 0) return false;
+  database.committed();
+  return true;
+}
+
+/** The event that tells of one step, `sequence` counted from 1. */
+export function advanced(row: CheckoutRow, sequence: number): OutboxRow {
+  const message = advancedMessage(row, sequence);
+  return outboxEvent(CheckoutAdvancedSchema, {
+    aggregateId: row.checkoutId,
+    version: sequence,
+    message,
+  });
+}
+
+/** Not Prisma: every checkout asks this first, and it ends with the call. */
+const FIND = `SELECT ${COLUMNS} FROM checkouts WHERE checkout_id = $1`;
+
+/**
+ * Not Prisma: every checkout waits for this. It is one statement, so one round trip and one commit
+ * for the row and its event. The unique indexes on the id and on the quote decide between two that
+ * come at the same moment; where one of them says no, nothing is written and no row comes back.
+ */
+const INSERT = `
+  WITH started AS (
+    INSERT INTO checkouts (
+      checkout_id, customer_id, quote_id, currency, total, lines, shipping_address, steps,
+      content_hash, create_time, lease_owner, lease_until
+    )
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now() + $12 * interval '1 millisecond')
+    ON CONFLICT DO NOTHING
+    RETURNING checkout_id
+  )
+  INSERT INTO outbox (id, aggregate_type, aggregate_id, version, type, payload)
+  SELECT $13, $14, checkout_id, 1, $15, $16 FROM started
+  RETURNING aggregate_id`;

@@ -1,0 +1,53 @@
+import {
+  CancelReason,
+  type ItemsReturned,
+  type OrderCancelled,
+} from "@emporium/contracts/orders/v1";
+import { Inject, Injectable } from "@nestjs/common";
+import { type Settings, SETTINGS } from "./config.js";
+import { paymentIdOf } from "./ids.js";
+import { toMinorUnits } from "./money.js";
+import {
+  PAYMENT_PROVIDER,
+  type PaymentProvider,
+  type RefundRequest,
+} from "./payment/payment-provider.js";
+
+/**
+ * Pays back what orders says is due. Each refund has the id of what it is for, so an event that comes
+ * twice pays once. While a payment is not captured yet the provider refuses, and the event comes
+ * again later.
+ */
+@Injectable()
+export class Refunds {
+  constructor(
+    @Inject(PAYMENT_PROVIDER) private readonly payments: PaymentProvider,
+    @Inject(SETTINGS) private readonly settings: Settings,
+  ) {}
+
+  /** What is left of the order's total goes back. */
+  async orderCancelled({ order }: OrderCancelled): Promise<void> {
+    // The saga that could not finish called the order off, and voids the payment itself.
+    if (!order?.total || order.cancelReason === CancelReason.CHECKOUT_FAILED) return;
+    const refunded = order.refunded ? toMinorUnits(order.refunded) : 0n;
+    const amount = toMinorUnits(order.total) - refunded;
+    if (amount <= 0n || order.checkoutId === "") return;
+    const paymentId = paymentIdOf(order.checkoutId);
+    const currency = order.total.currencyCode;
+    await this.#refund({ paymentId, refundId: order.orderId, amount, currency });
+  }
+
+  /** The return's refund goes back; where the purchase is not known, as a payment of its own. */
+  async itemsReturned(event: ItemsReturned): Promise<void> {
+    const { returnId: refundId = "", refund } = event.return ?? {};
+    const amount = refund ? toMinorUnits(refund) : 0n;
+    if (!refund || amount <= 0n) return;
+    const paymentId = event.checkoutId ? paymentIdOf(event.checkoutId) : refundId;
+    const currency = refund.currencyCode;
+    await this.#refund({ paymentId, refundId, amount, currency });
+  }
+
+  async #refund(refund: RefundRequest): Promise<void> {
+    await this.payments.refund(refund, AbortSignal.timeout(this.settings.saga.callMs));
+  }
+}
