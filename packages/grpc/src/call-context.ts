@@ -8,6 +8,7 @@ import {
   type HandlerContext,
 } from "@connectrpc/connect";
 import type { Metadata } from "@grpc/grpc-js";
+import type { Observer } from "rxjs";
 import { toHeaders } from "./metadata.js";
 
 const current = new AsyncLocalStorage<CallContext | undefined>();
@@ -19,6 +20,8 @@ const current = new AsyncLocalStorage<CallContext | undefined>();
 export class CallContext implements HandlerContext {
   readonly protocolName = "grpc";
   readonly requestMethod = "POST";
+  /** Where Nest's pipeline waits for the end of the stream that the handler answered with. */
+  openStream: Observer<unknown> | undefined;
   #controller: AbortController | undefined;
   #aborted: { reason: unknown } | undefined;
   #requestHeader: Headers | undefined;

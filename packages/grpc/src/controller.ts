@@ -3,7 +3,7 @@ import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { Controller } from "@nestjs/common";
 import { Ctx, MessagePattern, Payload } from "@nestjs/microservices";
-import { Observable, type Subscriber } from "rxjs";
+import { Observable } from "rxjs";
 import { CallContext } from "./call-context.js";
 
 /** What `@GrpcController` leaves with Nest beside the pattern, for the server to find. */
@@ -73,8 +73,8 @@ function findMethod(prototype: object | null, name: string): PropertyDescriptor 
 
 /**
  * A generator fails while it is read, long after it was returned. For Nest's filters and
- * interceptors to see that, an incoming call gets an Observable of one value, the stream, that
- * completes or fails when the stream has. Anyone else who calls the method, another handler of the
+ * interceptors to see that, an incoming call gets an Observable of one value, the stream, which the
+ * engine completes or fails when the stream has. Anyone else who calls the method, another handler of the
  * same call included, gets the stream itself.
  */
 function keepOpen(handler: Handler): Handler {
@@ -82,21 +82,13 @@ function keepOpen(handler: Handler): Handler {
     const incoming = context instanceof CallContext && context.enter();
     const stream = handler.call(this, input, context) as AsyncIterable<unknown>;
     if (!incoming) return stream;
-    return new Observable((subscriber) => subscriber.next(watched(stream, subscriber)));
+    return new Observable((subscriber) => {
+      context.openStream = subscriber;
+      subscriber.next(stream);
+    });
   };
   for (const key of Reflect.getMetadataKeys(handler) as unknown[])
     Reflect.defineMetadata(key, Reflect.getMetadata(key, handler), wrapped);
   Object.defineProperty(wrapped, "name", { value: handler.name });
   return wrapped;
-}
-
-/** The stream, which tells its end to the Observable. A failure is told there and not thrown. */
-async function* watched(stream: AsyncIterable<unknown>, subscriber: Subscriber<unknown>) {
-  try {
-    yield* stream;
-  } catch (error) {
-    subscriber.error(error);
-    return;
-  }
-  subscriber.complete();
 }

@@ -7,20 +7,17 @@ import {
   type MessageInitShape,
 } from "@bufbuild/protobuf";
 import type { Interceptor, StreamRequest, UnaryRequest } from "@connectrpc/connect";
-import { EngineReason } from "@emporium/contracts/options/v1";
 import type { CallContext } from "./call-context.js";
-import { engineFailure } from "./failure.js";
-import { messageStream, onlyMessage } from "./nest-result.js";
-import { type MethodPolicy, policyOf } from "./policy.js";
+import { type Answer, onlyMessage, plainAnswer, streamAnswer } from "./nest-result.js";
 import { validateMessage } from "./validation.js";
 
 /** A handler as Nest (guards, pipes, interceptors, filters around it) or anyone else gives it. */
 export type AnyHandler = (input: unknown, context: CallContext) => unknown;
 
-/** Calls a unary or client-streaming handler. */
-export type InvokeOne<Input> = (input: Input, context: CallContext) => Promise<Message>;
-/** Calls a server-streaming or bidirectional handler. */
-export type InvokeMany<Input> = (input: Input, context: CallContext) => AsyncIterable<Message>;
+/** Calls a handler that answers with one message. */
+export type InvokeOne<Input> = (input: Input, context: CallContext) => Promise<object>;
+/** Calls a handler that answers with a stream. */
+export type InvokeMany<Input> = (input: Input, context: CallContext) => Promise<Answer>;
 
 type AnyFn = ReturnType<Interceptor>;
 
@@ -32,17 +29,16 @@ export function invokeUnary(
 ): InvokeOne<Message> {
   const direct: InvokeOne<Message> = async (message, context) => {
     validateMessage(method.input, message);
-    return asMessage(method, await onlyMessage(handler(message, context)));
+    return onlyMessage(handler(message, context));
   };
   if (interceptors.length === 0) return direct;
-  const chain = (context: CallContext) =>
-    layered(interceptors, async (request) => {
-      const message = await direct(request.message as Message, context);
-      return { ...responseParts(context, method), stream: false, message } as never;
-    });
   return async (message, context) => {
+    const chain = layered(interceptors, async (request) => {
+      const answer = asMessage(method, await direct(request.message as Message, context));
+      return { ...responseParts(context, method), stream: false, message: answer } as never;
+    });
     const request = { ...requestParts(context, method), stream: false, message } as UnaryRequest;
-    return (await chain(context)(request)).message as Message;
+    return (await chain(request)).message;
   };
 }
 
@@ -52,13 +48,14 @@ export function invokeClientStream(
   handler: AnyHandler,
   interceptors: Interceptor[],
 ): InvokeOne<AsyncIterable<Message>> {
-  const many = invokeStream(method, interceptors, async function* (messages, context) {
-    yield asMessage(method, await onlyMessage(handler(messages, context)));
-  });
+  if (interceptors.length === 0)
+    return async (messages, context) => onlyMessage(handler(messages, context));
+  const many = intercepted(method, interceptors, async (messages, context) =>
+    plainAnswer(just(await onlyMessage(handler(messages, context)))),
+  );
   return async (messages, context) => {
-    let answer: Message | undefined;
-    for await (const message of many(messages, context)) answer = message;
-    if (!answer) throw new Error(`${method.name} returned no message`);
+    const [answer] = await Array.fromAsync((await many(messages, context)).messages);
+    if (!answer) throw new Error(`An interceptor of ${method.name} dropped the answer`);
     return answer;
   };
 }
@@ -69,9 +66,15 @@ export function invokeServerStream(
   handler: AnyHandler,
   interceptors: Interceptor[],
 ): InvokeMany<Message> {
-  const many = invokeStream(method, interceptors, async function* (messages, context) {
+  const direct: InvokeMany<Message> = async (message, context) => {
+    validateMessage(method.input, message);
+    return streamAnswer(handler(message, context), context);
+  };
+  if (interceptors.length === 0) return direct;
+  const many = intercepted(method, interceptors, async (messages, context) => {
     const [message] = await Array.fromAsync(messages);
-    yield* outgoing(method, await messageStream(handler(message, context)));
+    if (!message) throw new Error(`An interceptor of ${method.name} dropped the request`);
+    return direct(message, context);
   });
   return (message, context) => many(just(message), context);
 }
@@ -82,72 +85,51 @@ export function invokeBidi(
   handler: AnyHandler,
   interceptors: Interceptor[],
 ): InvokeMany<AsyncIterable<Message>> {
-  return invokeStream(method, interceptors, async function* (messages, context) {
-    yield* outgoing(method, await messageStream(handler(messages, context)));
-  });
+  const direct: InvokeMany<AsyncIterable<Message>> = async (messages, context) =>
+    streamAnswer(handler(messages, context), context);
+  return interceptors.length === 0 ? direct : intercepted(method, interceptors, direct);
 }
 
-function invokeStream(
+/** The value as a message of what the method answers with. */
+export function asMessage(method: DescMethod, value: object): Message {
+  return isMessage(value, method.output)
+    ? value
+    : create(method.output, value as MessageInitShape<DescMessage>);
+}
+
+/** Interceptors around a streaming handler. They see messages, and any error while they are read. */
+function intercepted(
   method: DescMethod,
   interceptors: Interceptor[],
-  work: InvokeMany<AsyncIterable<Message>>,
+  direct: InvokeMany<AsyncIterable<Message>>,
 ): InvokeMany<AsyncIterable<Message>> {
-  const policy = policyOf(method);
-  const direct: InvokeMany<AsyncIterable<Message>> = (messages, context) =>
-    work(incoming(method, policy, messages), context);
-  if (interceptors.length === 0) return direct;
-  return async function* (messages, context) {
-    const chain = layered(interceptors, (request) =>
-      Promise.resolve({
+  return async (messages, context) => {
+    const chain = layered(interceptors, async (request) => {
+      const answer = await direct(request.message as AsyncIterable<Message>, context);
+      return {
         ...responseParts(context, method),
         stream: true,
-        message: direct(request.message as AsyncIterable<Message>, context),
-      } as never),
-    );
+        message: read(method, answer),
+      } as never;
+    });
     const request = {
       ...requestParts(context, method),
       stream: true,
       message: messages,
     } as StreamRequest;
-    yield* (await chain(request)).message as AsyncIterable<Message>;
+    return plainAnswer((await chain(request)).message as AsyncIterable<Message>);
   };
 }
 
-/** Requests of a stream, each validated, and no more of them than the contract allows. */
-async function* incoming(
-  method: DescMethod,
-  policy: MethodPolicy,
-  messages: AsyncIterable<Message>,
-) {
-  let count = 0;
-  for await (const message of messages) {
-    if (++count > policy.maxRequests) throw tooLong("requests", policy.maxRequests);
-    validateMessage(method.input, message);
-    yield message;
+async function* read(method: DescMethod, answer: Answer) {
+  try {
+    for await (const message of answer.messages) yield asMessage(method, message);
+    await answer.complete();
+  } catch (error) {
+    await answer.fail(error);
+  } finally {
+    answer.abandon();
   }
-}
-
-/** Responses of a stream, no more of them than the contract allows. */
-async function* outgoing(method: DescMethod, messages: AsyncIterable<object>) {
-  const { maxResponses } = policyOf(method);
-  let count = 0;
-  for await (const message of messages) {
-    if (++count > maxResponses) throw tooLong("responses", maxResponses);
-    yield asMessage(method, message);
-  }
-}
-
-function tooLong(what: string, most: number) {
-  const description = `at most ${most} ${what} in one call`;
-  return engineFailure(EngineReason.STREAM_TOO_LONG, `The stream is too long: ${description}`, {
-    violations: [{ subject: what, description }],
-  });
-}
-
-function asMessage(method: DescMethod, value: object): Message {
-  return isMessage(value, method.output)
-    ? value
-    : create(method.output, value as MessageInitShape<DescMessage>);
 }
 
 async function* just<T>(value: T) {

@@ -1,11 +1,12 @@
-import { isObservable, type Observable, type Unsubscribable } from "rxjs";
+import { isObservable, type Observable } from "rxjs";
+import type { CallContext } from "./call-context.js";
 
 /**
  * The one message that a unary handler answers with, through whatever Nest interceptors stand
  * around it. None or several are a mistake in the code, and INTERNAL at once.
  */
 export async function onlyMessage(result: unknown): Promise<object> {
-  const value: unknown = isObservable(result) ? await onlyValue(result) : await result;
+  const value: unknown = await result;
   const message: unknown = isObservable(value) ? await onlyValue(value) : value;
   if (message === null || typeof message !== "object")
     throw new Error(`A handler returned ${String(message)} and no message`);
@@ -26,13 +27,21 @@ function onlyValue(source: Observable<unknown>): Promise<unknown> {
   });
 }
 
-/**
- * The stream that a streaming handler answers with. Its end is the end of Nest's pipeline, with the
- * error as the application's filters left it.
- */
-export async function messageStream(result: unknown): Promise<AsyncIterable<object>> {
+/** The stream that a streaming handler answers with. */
+export interface Answer {
+  readonly messages: AsyncIterable<object>;
+  /** To be told when the stream was read to its end: Nest's pipeline ends, and may reject. */
+  complete(): Promise<void>;
+  /** To be told what the stream failed with; rejects with what the application's filters made of it. */
+  fail(error: unknown): Promise<never>;
+  /** To be told when nobody reads on. */
+  abandon(): void;
+}
+
+/** Takes a streaming handler's answer out of Nest's pipeline, which stays open until it was read. */
+export async function streamAnswer(result: unknown, context: CallContext): Promise<Answer> {
   const value: unknown = await result;
-  if (!isObservable(value)) return asStream(value);
+  if (!isObservable(value)) return plainAnswer(asStream(value));
   const first = Promise.withResolvers<AsyncIterable<object>>();
   const end = Promise.withResolvers<void>();
   end.promise.catch(() => {});
@@ -47,20 +56,29 @@ export async function messageStream(result: unknown): Promise<AsyncIterable<obje
       end.resolve();
     },
   });
-  return throughPipeline(await first.promise, end.promise, subscription);
+  return {
+    messages: await first.promise,
+    complete: () => {
+      context.openStream?.complete();
+      return end.promise;
+    },
+    fail: async (error) => {
+      context.openStream?.error(error);
+      await end.promise;
+      throw error;
+    },
+    abandon: () => subscription.unsubscribe(),
+  };
 }
 
-async function* throughPipeline(
-  stream: AsyncIterable<object>,
-  end: Promise<void>,
-  pipeline: Unsubscribable,
-) {
-  try {
-    yield* stream;
-    await end;
-  } finally {
-    pipeline.unsubscribe();
-  }
+/** A stream that no pipeline waits for. */
+export function plainAnswer(messages: AsyncIterable<object>): Answer {
+  return {
+    messages,
+    complete: () => Promise.resolve(),
+    fail: (error) => Promise.reject(error as Error),
+    abandon: () => {},
+  };
 }
 
 function asStream(value: unknown): AsyncIterable<object> {

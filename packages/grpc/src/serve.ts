@@ -1,11 +1,12 @@
-import type { Readable } from "node:stream";
 import { type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import type { ConnectError, Interceptor } from "@connectrpc/connect";
 import type * as grpc from "@grpc/grpc-js";
 import type { CallContext } from "./call-context.js";
 import { compress, type Frame, uncompressed } from "./compression.js";
+import { IncomingMessages, tooLong } from "./incoming.js";
 import {
   type AnyHandler,
+  asMessage,
   type InvokeMany,
   type InvokeOne,
   invokeBidi,
@@ -14,6 +15,7 @@ import {
   invokeUnary,
 } from "./invoke.js";
 import { toMetadata } from "./metadata.js";
+import type { Answer } from "./nest-result.js";
 import { policyOf } from "./policy.js";
 import { type AnyCall, type CallSurroundings, RunningCall } from "./running-call.js";
 import { toStatus } from "./status.js";
@@ -56,7 +58,7 @@ export function serve(
     case "client_streaming": {
       const invoke = invokeClientStream(method, handler, options.interceptors);
       const handle: grpc.handleClientStreamingCall<Message, Frame> = (call, callback) =>
-        answerOne(method, call, callback, requests(call), invoke, options);
+        answerOne(method, call, callback, new IncomingMessages(method, call), invoke, options);
       return { ...parts, type: "clientStream", handler: handle as grpc.UntypedHandleCall };
     }
     case "server_streaming": {
@@ -68,18 +70,10 @@ export function serve(
     case "bidi_streaming": {
       const invoke = invokeBidi(method, handler, options.interceptors);
       const handle: grpc.handleBidiStreamingCall<Message, Frame> = (call) =>
-        answerMany(method, call, requests(call), invoke, options);
+        answerMany(method, call, new IncomingMessages(method, call), invoke, options);
       return { ...parts, type: "bidi", handler: handle as grpc.UntypedHandleCall };
     }
   }
-}
-
-/**
- * What the caller sends. A handler that stops reading, also by throwing, must not destroy the stream
- * under its own answer (grpc/grpc-node #1839).
- */
-function requests(call: Readable): AsyncIterable<Message> {
-  return call.iterator({ destroyOnReturn: false }) as AsyncIterable<Message>;
 }
 
 function answerOne<Input>(
@@ -98,7 +92,7 @@ function answerOne<Input>(
   context
     .run(() => invoke(input, context))
     .then(async (message) => {
-      const bytes = toBinary(method.output, message);
+      const bytes = toBinary(method.output, asMessage(method, message));
       const frame = running.gzip ? await compress(bytes) : uncompressed(bytes);
       if (!running.finish()) return;
       sendHeaders(call, context, running.gzip);
@@ -122,28 +116,32 @@ function answerMany<Input>(
   call.on("drain", () => resume?.());
   const running = new RunningCall(method, call, options, false, send);
   const { context } = running;
-  const write = async () => {
-    const messages = invoke(input, context)[Symbol.asyncIterator]();
+  const { maxResponses } = policyOf(method);
+  const write = async (answer: Answer) => {
+    const messages = answer.messages[Symbol.asyncIterator]();
     // A handler that is stuck learns of the end by its signal; this makes its `finally` run as well.
     running.onFinish = () => {
       resume?.();
+      answer.abandon();
       void messages.return?.()?.catch(() => {});
     };
-    let first = true;
-    for (;;) {
+    for (let count = 0; !running.finished; count++) {
       const { done, value } = await messages.next();
       if (running.finished) return;
-      if (first) sendHeaders(call, context, running.gzip);
-      first = false;
-      if (done) break;
-      const bytes = toBinary(method.output, value);
+      if (count === 0) sendHeaders(call, context, running.gzip);
+      if (done) return answer.complete();
+      if (count === maxResponses) throw tooLong("responses", maxResponses);
+      const bytes = toBinary(method.output, asMessage(method, value));
       if (!call.write(running.gzip ? await compress(bytes) : uncompressed(bytes)))
         await new Promise<void>((drained) => (resume = drained));
-      if (running.finished) return;
     }
+  };
+  const answer = async () => {
+    const stream = await invoke(input, context);
+    await write(stream).catch((error: unknown) => stream.fail(error));
     if (running.finish()) call.end(context.trailersToSend && toMetadata(context.trailersToSend));
   };
-  context.run(write).catch((error: unknown) => running.fail(error));
+  context.run(answer).catch((error: unknown) => running.fail(error));
 }
 
 /** Response headers, where there are any; grpc-js sends its own with the first message. */

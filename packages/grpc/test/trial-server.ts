@@ -3,15 +3,15 @@ import {
   createGrpcClient,
   type GrpcClient,
   type GrpcClientOptions,
-  GrpcServer,
-  type GrpcServerOptions,
+  type GrpcServer,
 } from "../src/index.js";
+import { handlers, startTestServer, type TestServerOptions } from "../src/testing.js";
 import { TrialService } from "./generated/trial/v1/trial_pb.js";
 
 /** Handlers of the test contract; a test gives those that it calls. */
 export type TrialHandlers = Partial<ServiceImpl<typeof TrialService>>;
 
-/** A server of the test contract on a free port, outside of Nest, with a client. */
+/** A server of the test contract on a free port, with a client. */
 export interface Trial extends AsyncDisposable {
   readonly server: GrpcServer;
   readonly client: GrpcClient<typeof TrialService>;
@@ -26,27 +26,23 @@ export interface Trial extends AsyncDisposable {
  * await using trial = await startTrial({ ask: ({ text }) => ({ text }) });
  */
 export async function startTrial(
-  handlers: TrialHandlers,
-  options: Partial<GrpcServerOptions> = {},
+  implementation: TrialHandlers,
+  options: TestServerOptions = {},
   clientOptions: Partial<GrpcClientOptions> = {},
 ): Promise<Trial> {
   const logged: Record<string, unknown>[] = [];
-  const server = new GrpcServer({
-    listen: { host: "127.0.0.1", port: 0 },
-    graceMs: 1000,
-    log: { error: (fields) => logged.push(fields) },
-    ...options,
-  });
-  server.addService(TrialService, handlers as ServiceImpl<typeof TrialService>);
-  await listen(server);
-  const client = trialClient(server.address, clientOptions);
+  const started = await startTestServer(
+    { graceMs: 1000, log: { error: (fields) => logged.push(fields) }, ...options },
+    handlers(TrialService, implementation),
+  );
+  const client = trialClient(started.address, clientOptions);
   return {
-    server,
+    server: started.server,
     client,
     logged,
     async [Symbol.asyncDispose]() {
       client[Symbol.dispose]();
-      await server.close();
+      await started[Symbol.asyncDispose]();
     },
   };
 }
@@ -58,13 +54,6 @@ export function trialClient(address: string, options: Partial<GrpcClientOptions>
     ...options,
     channelOptions: { "grpc.use_local_subchannel_pool": 1, ...options.channelOptions },
   });
-}
-
-/** Resolves when the server can be called. */
-export function listen(server: GrpcServer): Promise<void> {
-  return new Promise((resolve, reject) =>
-    server.listen((error) => (error ? reject(error) : resolve())),
-  );
 }
 
 /** The error that a call fails with; throws when it does not fail. */

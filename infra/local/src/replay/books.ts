@@ -1,7 +1,7 @@
-import type { Client } from "@emporium/grpc";
 import type { InventoryService } from "@emporium/contracts/inventory/v1";
 import { OrderState, type OrderService } from "@emporium/contracts/orders/v1";
-import { inParts, type InvoiceLine, totalOf } from "./invoices.js";
+import type { Client } from "@emporium/grpc";
+import { billionths, type InvoiceLine, totalOf } from "./invoices.js";
 
 /** What the shop must say when it is asked, kept beside it from what it accepted. */
 export class Books {
@@ -9,9 +9,9 @@ export class Books {
   readonly loaded = new Map<string, bigint>();
   #sold = new Map<string, bigint>();
   #returned = new Map<string, bigint>();
-  /** What each order must come to, in ten-thousandths. */
+  /** What each order must come to, in billionths. */
   readonly totals = new Map<string, bigint>();
-  /** What each order must have been paid back, in ten-thousandths. */
+  /** What each order must have been paid back, in billionths. */
   readonly refunds = new Map<string, bigint>();
   readonly cancelled = new Set<string>();
 
@@ -33,8 +33,15 @@ export class Books {
     return at(this.loaded) - at(this.#sold) + at(this.#returned);
   }
 
-  unitsSold = () => sum(this.#sold);
-  unitsReturned = () => sum(this.#returned);
+  /** Units of all products: loaded, sold, and back. */
+  units(): { loaded: bigint; sold: bigint; returned: bigint } {
+    return { loaded: sum(this.loaded), sold: sum(this.#sold), returned: sum(this.#returned) };
+  }
+
+  /** What all orders came to, in billionths. */
+  turnover(): bigint {
+    return sum(this.totals);
+  }
 }
 
 /** A place where the shop and the books differ. */
@@ -59,8 +66,8 @@ export async function compareOrders(
     if (!order) continue;
     const { orderId } = order;
     missing.delete(orderId);
-    check(`total of ${orderId}`, books.totals.get(orderId), inParts(order.total));
-    check(`refund of ${orderId}`, books.refunds.get(orderId) ?? 0n, inParts(order.refunded));
+    check(`total of ${orderId}`, books.totals.get(orderId), billionths(order.total));
+    check(`refund of ${orderId}`, books.refunds.get(orderId) ?? 0n, billionths(order.refunded));
     check(
       `cancellation of ${orderId}`,
       books.cancelled.has(orderId),

@@ -1,4 +1,4 @@
-import { inParts, type Invoice, type InvoiceLine } from "./invoices.js";
+import { type Amount, billionths, type Invoice, type InvoiceLine, totalOf } from "./invoices.js";
 
 /** An order of the file that the shop accepted, with the units that have not come back yet. */
 export interface OpenOrder {
@@ -35,11 +35,11 @@ export function planReturn(cancellation: Invoice, orders: OpenOrder[]): ReturnPl
 /** What is left of an order without these goods; `undefined` where it does not have them all. */
 function taken(order: OpenOrder, goods: InvoiceLine[]): bigint[] | undefined {
   const remaining = [...order.remaining];
-  for (const { sku, price, quantity } of goods) {
+  for (const { sku, unitPrice, quantity } of goods) {
     let wanted = quantity;
     if (wanted <= 0n) return undefined;
     for (const [at, line] of order.lines.entries()) {
-      if (line.sku !== sku || line.price !== price) continue;
+      if (line.sku !== sku || billionths(line.unitPrice) !== billionths(unitPrice)) continue;
       const units = remaining[at]! < wanted ? remaining[at]! : wanted;
       remaining[at] = remaining[at]! - units;
       wanted -= units;
@@ -50,9 +50,6 @@ function taken(order: OpenOrder, goods: InvoiceLine[]): bigint[] | undefined {
 }
 
 /** Whether the shop pays back what the file says. */
-export function refundIsRight(
-  refund: { units: bigint; nanos: number } | undefined,
-  lines: InvoiceLine[],
-): boolean {
-  return inParts(refund) === lines.reduce((sum, line) => sum + line.quantity * line.price, 0n);
+export function refundIsRight(refund: Amount | undefined, lines: InvoiceLine[]): boolean {
+  return billionths(refund) === totalOf(lines);
 }

@@ -1,26 +1,16 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { MoneySchema } from "@emporium/contracts/google/type";
+import type { SaleLine } from "../catalogue/sales.js";
 
-/** A line of the file, as it stands there. */
-export interface Row {
-  InvoiceNo: string;
-  StockCode: string;
-  Description: string;
-  Quantity: string;
-  InvoiceDate: string;
-  UnitPrice: string;
-  CustomerID: string;
-  Country: string;
+/** An amount of money in the shop's currency, as the contract writes it. */
+export interface Amount {
+  units: bigint;
+  nanos: number;
 }
 
 /** A line of an invoice: nothing is mended, only put into the contract's types. */
 export interface InvoiceLine {
   sku: string;
-  title: string;
   quantity: bigint;
-  unitPrice: MessageInitShape<typeof MoneySchema>;
-  /** Price of one unit in ten-thousandths, to compare and to sum without rounding. */
-  price: bigint;
+  unitPrice: Amount;
 }
 
 /** An order of the file, or a cancellation (its number begins with C). */
@@ -32,30 +22,26 @@ export interface Invoice {
   /** `2010-12-01`. */
   day: string;
   lines: InvoiceLine[];
-  /** What could not even be put into the contract's types. */
-  unreadable: string | undefined;
 }
 
-/** Rows that belong together, in the order of the file. */
-export function toInvoices(rows: Iterable<Row>): Invoice[] {
+/** Puts lines together that belong together, in the order of the file. */
+export async function readInvoices(sales: AsyncIterable<SaleLine>): Promise<Invoice[]> {
   const invoices = new Map<string, Invoice>();
-  for (const row of rows) {
-    let invoice = invoices.get(row.InvoiceNo);
+  for await (const sale of sales) {
+    let invoice = invoices.get(sale.invoice);
     if (!invoice) {
       invoice = {
-        number: row.InvoiceNo,
-        cancellation: row.InvoiceNo.startsWith("C"),
-        customerId: row.CustomerID,
-        country: row.Country,
-        day: row.InvoiceDate.slice(0, 10),
+        number: sale.invoice,
+        cancellation: sale.invoice.startsWith("C"),
+        customerId: sale.customer,
+        country: sale.country,
+        day: sale.time.toISOString().slice(0, 10),
         lines: [],
-        unreadable: undefined,
       };
-      invoices.set(row.InvoiceNo, invoice);
+      invoices.set(sale.invoice, invoice);
     }
-    const line = toLine(row);
-    if (typeof line === "string") invoice.unreadable ??= line;
-    else invoice.lines.push(line);
+    const { stockCode: sku, quantity, unitPrice } = sale;
+    invoice.lines.push({ sku, quantity, unitPrice });
   }
   return [...invoices.values()];
 }
@@ -66,35 +52,12 @@ export function firstDays(invoices: Invoice[], days: number): Invoice[] {
   return invoices.filter(({ day }) => wanted.has(day));
 }
 
-/** Ten-thousandths in a whole unit. */
-export const PARTS = 10_000n;
-
-function toLine(row: Row): InvoiceLine | string {
-  if (!/^-?\d{1,15}$/.test(row.Quantity)) return `quantity ${JSON.stringify(row.Quantity)}`;
-  const price = /^(-?)(\d{1,12})(?:\.(\d{1,4}))?$/.exec(row.UnitPrice);
-  if (!price) return `unit price ${JSON.stringify(row.UnitPrice)}`;
-  const [, sign, whole = "", decimals = ""] = price;
-  const parts = BigInt(whole) * PARTS + BigInt(decimals.padEnd(4, "0"));
-  const signed = sign ? -parts : parts;
-  return {
-    sku: row.StockCode,
-    title: row.Description,
-    quantity: BigInt(row.Quantity),
-    unitPrice: {
-      currencyCode: "GBP",
-      units: signed / PARTS,
-      nanos: Number(signed % PARTS) * 100_000,
-    },
-    price: signed,
-  };
+/** An amount in billionths, to compare and to add without rounding. */
+export function billionths(amount: Amount | undefined): bigint {
+  return amount ? amount.units * 1_000_000_000n + BigInt(amount.nanos) : 0n;
 }
 
-/** What an amount of the contract is in ten-thousandths. */
-export function inParts(money: { units: bigint; nanos: number } | undefined): bigint {
-  return money ? money.units * PARTS + BigInt(Math.round(money.nanos / 100_000)) : 0n;
-}
-
-/** Sum of quantity times price, in ten-thousandths. */
-export function totalOf(lines: { quantity: bigint; price: bigint }[]): bigint {
-  return lines.reduce((sum, { quantity, price }) => sum + quantity * price, 0n);
+/** Sum of quantity times price, in billionths. */
+export function totalOf(lines: InvoiceLine[]): bigint {
+  return lines.reduce((sum, { quantity, unitPrice }) => sum + quantity * billionths(unitPrice), 0n);
 }

@@ -6,7 +6,7 @@ import { CancelReason, type OrderService, ReturnReason } from "@emporium/contrac
 import { newId, relatedId } from "@emporium/runtime";
 import { Books } from "./books.js";
 import { type OpenOrder, planReturn, refundIsRight, type ReturnPlan } from "./cancellations.js";
-import { type Invoice, type InvoiceLine, inParts, totalOf } from "./invoices.js";
+import { billionths, type Invoice, type InvoiceLine, totalOf } from "./invoices.js";
 
 /** The shop, as anybody outside of it sees it. */
 export interface ShopClients {
@@ -80,7 +80,6 @@ async function buy(
   const quoteId = relatedId("quo", checkoutId);
   const { customerId, country } = invoice;
   try {
-    if (invoice.unreadable) throw new Unreadable(invoice.unreadable);
     const lines = invoice.lines.map(({ sku, quantity, unitPrice }) => ({
       sku,
       quantity,
@@ -94,7 +93,7 @@ async function buy(
       paymentToken: "tok_approve",
       shippingAddress: { country },
     });
-    if (inParts(done?.total) !== totalOf(invoice.lines))
+    if (billionths(done?.total) !== totalOf(invoice.lines))
       tally.wrong.push(`${invoice.number} came to another total than the file's`);
     const orderId = done!.orderId;
     books.sold(orderId, invoice.lines);
@@ -117,7 +116,6 @@ async function takeBack(
   const { customerId } = invoice;
   const plan = planReturn(invoice, customerId ? (open.get(customerId) ?? []) : []);
   try {
-    if (invoice.unreadable) throw new Unreadable(invoice.unreadable);
     const refund = await giveBack(shop, invoice, plan);
     if (!refundIsRight(refund, plan.lines))
       tally.wrong.push(`${invoice.number} was paid back another sum than the file's`);
@@ -138,11 +136,7 @@ async function giveBack({ orders }: ShopClients, { customerId }: Invoice, plan: 
     });
     return order?.total;
   }
-  const lines = plan.lines.map(({ sku, quantity, unitPrice }: InvoiceLine) => ({
-    sku,
-    quantity,
-    unitPrice,
-  }));
+  const lines = priced(plan.lines);
   const { return: taken } = await orders.returnItems({
     returnId: newId("ret"),
     orderId: plan.order?.orderId ?? "",
@@ -153,14 +147,20 @@ async function giveBack({ orders }: ShopClients, { customerId }: Invoice, plan: 
   return taken?.refund;
 }
 
-class Unreadable extends Error {}
+/** Lines as the contract has them. All prices of the file are in pounds. */
+function priced(lines: InvoiceLine[]) {
+  return lines.map(({ sku, quantity, unitPrice }) => ({
+    sku,
+    quantity,
+    unitPrice: { currencyCode: "GBP", ...unitPrice },
+  }));
+}
 
 /** Codes by which a service says that the request, and not the service, is the trouble. */
 const REFUSALS = new Set([3, 5, 6, 9, 11]);
 
 /** Why the shop said no, without the numbers of lines; anything but a refusal is thrown on. */
 function refusal(error: unknown): string {
-  if (error instanceof Unreadable) return `unreadable: ${error.message}`;
   if (!(error instanceof ConnectError) || !REFUSALS.has(error.code)) throw error;
   const [violation] = findDetail(error, BadRequestSchema)?.fieldViolations ?? [];
   const where = violation ? ` ${violation.field.replaceAll(/\[\d+\]/g, "[]")}` : "";

@@ -8,29 +8,39 @@ import { trialClient } from "../trial-server.js";
 import { trap } from "./trap.js";
 import { nestTransport, type Serve, trialPackage, type Wishes, type Work } from "./transports.js";
 
-/** What a caller gets: the answer's text, or code and message of the error. */
-async function answerOf(serve: Serve, work: Partial<Work>, wishes?: Wishes, timeoutMs = 5000) {
+/** What a caller gets: the answer, or code and message of the error. */
+type Seen = { text: string; mood: number } | { code: string; message: string };
+
+async function answerOf(
+  serve: Serve,
+  work: Partial<Work>,
+  wishes?: Wishes,
+  timeoutMs = 5000,
+): Promise<Seen> {
   await using served = await serve(work, wishes);
   using client = trialClient(served.address);
   return await client.ask({ number: (1n << 53n) + 1n }, { timeoutMs }).then(
     ({ text, mood }) => ({ text, mood: mood as number }),
     (error: unknown) => ({
-      code: Code[(error as ConnectError).code],
-      message: (error as ConnectError).rawMessage.replace(/[0-9a-f-]{36}/, "<id>"),
+      code: Code[(error as ConnectError).code]!,
+      message: (error as ConnectError).rawMessage
+        .replace(/[0-9a-f-]{36}/, "<id>")
+        // What follows tells where the time went.
+        .replace(/(Deadline exceeded).*/, "$1"),
     }),
   );
 }
 
-const internal = { code: "Internal", message: "Internal error <id>" };
-const swallowed = { code: "Unknown", message: "Internal server error" };
-const hung = { code: "DeadlineExceeded", message: "Deadline exceeded" };
+const internal: Seen = { code: "Internal", message: "Internal error <id>" };
+const swallowed: Seen = { code: "Unknown", message: "Internal server error" };
+const hung: Seen = { code: "DeadlineExceeded", message: "Deadline exceeded" };
 
-trap(3, (serve) => answerOf(serve, { ask: () => EMPTY }, {}, 500).then(withoutDetail), {
+trap<Seen>(3, (serve) => answerOf(serve, { ask: () => EMPTY }, {}, 500), {
   nest: ["a handler without a value leaves the caller waiting", hung],
   engine: ["a handler without a value is INTERNAL at once", internal],
 });
 
-trap(3, (serve) => answerOf(serve, { ask: () => of({}, {}) }, {}, 500).then(withoutDetail), {
+trap<Seen>(3, (serve) => answerOf(serve, { ask: () => of({}, {}) }, {}, 500), {
   nest: ["a handler with two values leaves the caller waiting", hung],
   engine: ["a handler with two values is INTERNAL at once", internal],
 });
@@ -38,7 +48,7 @@ trap(3, (serve) => answerOf(serve, { ask: () => of({}, {}) }, {}, 500).then(with
 const badRequest = () => {
   throw new BadRequestException("No such thing");
 };
-trap(4, (serve) => answerOf(serve, { ask: badRequest }), {
+trap<Seen>(4, (serve) => answerOf(serve, { ask: badRequest }), {
   nest: ["a BadRequestException arrives as UNKNOWN, without its text", swallowed],
   engine: [
     "a BadRequestException arrives as INVALID_ARGUMENT",
@@ -49,13 +59,13 @@ trap(4, (serve) => answerOf(serve, { ask: badRequest }), {
 const secret = () => {
   throw new Error("the password is hunter2");
 };
-trap(4, (serve) => answerOf(serve, { ask: secret }), {
+trap<Seen>(4, (serve) => answerOf(serve, { ask: secret }), {
   nest: ["a plain Error arrives as UNKNOWN, with nothing to find it by", swallowed],
   engine: ["a plain Error arrives as INTERNAL, with an id to find it by", internal],
 });
 
 const nobody = { canActivate: () => false };
-trap(5, (serve) => answerOf(serve, { ask: () => ({}) }, { guard: nobody }), {
+trap<Seen>(5, (serve) => answerOf(serve, { ask: () => ({}) }, { guard: nobody }), {
   nest: [
     "a guard that denies arrives as UNKNOWN",
     { code: "Unknown", message: "Forbidden resource" },
@@ -66,7 +76,7 @@ trap(5, (serve) => answerOf(serve, { ask: () => ({}) }, { guard: nobody }), {
   ],
 });
 
-trap(11, (serve) => answerOf(serve, { ask: () => ({ mood: "NO_SUCH_MOOD" }) }), {
+trap<Seen>(11, (serve) => answerOf(serve, { ask: () => ({ mood: "NO_SUCH_MOOD" }) }), {
   nest: ["an enum name that does not exist is sent as 0", { text: "", mood: 0 }],
   engine: ["an enum name that does not exist is INTERNAL and not sent", internal],
 });
@@ -83,7 +93,7 @@ test("trap 11, this engine: a number in a string field does not compile", () => 
 const typeOfNumber: Partial<Work> = {
   ask: ({ number }) => ({ text: `${typeof number} ${JSON.stringify(number, unbig)}` }),
 };
-trap(12, (serve) => answerOf(serve, typeOfNumber), {
+trap<Seen>(12, (serve) => answerOf(serve, typeOfNumber), {
   nest: [
     "an int64 arrives in three parts",
     { text: 'object {"low":1,"high":2097152,"unsigned":false}', mood: 0 },
@@ -92,7 +102,7 @@ trap(12, (serve) => answerOf(serve, typeOfNumber), {
 });
 
 const asNumbers = { nest: { loader: { ...trialPackage.loader, longs: Number } } };
-trap(12, (serve) => answerOf(serve, typeOfNumber, asNumbers), {
+trap<Seen>(12, (serve) => answerOf(serve, typeOfNumber, asNumbers), {
   nest: [
     "an int64 loaded as a number loses its last digits",
     { text: "number 9007199254740992", mood: 0 },
@@ -102,11 +112,4 @@ trap(12, (serve) => answerOf(serve, typeOfNumber, asNumbers), {
 
 function unbig(_: string, value: unknown) {
   return typeof value === "bigint" ? String(value) : value;
-}
-
-/** A deadline's message tells where the time went; only its beginning matters here. */
-function withoutDetail<T extends { message?: string }>(answer: T): T {
-  return answer.message === undefined
-    ? answer
-    : { ...answer, message: answer.message.replace(/(Deadline exceeded).*/, "$1") };
 }

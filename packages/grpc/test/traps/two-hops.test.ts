@@ -103,11 +103,8 @@ const hopAndCancel = async (serve: Serve) => {
   return { caller: Code[code], last: outcome };
 };
 
-trap(6, hopAndCancel, {
-  nest: [
-    "a call made for a cancelled call goes on",
-    { caller: "Canceled", last: "still running" as "cancelled" | "still running" },
-  ],
+trap<{ caller: string | undefined; last: string }>(6, hopAndCancel, {
+  nest: ["a call made for a cancelled call goes on", { caller: "Canceled", last: "still running" }],
   engine: [
     "a call made for a cancelled call is cancelled",
     { caller: "Canceled", last: "cancelled" },

@@ -1,0 +1,22 @@
+import { parseArgs } from "node:util";
+import { benchRpc } from "./rpc/rpc.js";
+import type { Bench } from "./ratios.js";
+
+/** `npm run bench -- <name> [--json] [--quick]`. */
+const benches: Record<string, Bench> = { rpc: benchRpc };
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: "boolean" }, quick: { type: "boolean" } },
+});
+const [name] = positionals;
+const bench = name === undefined ? undefined : benches[name];
+if (!bench) {
+  console.error(`Which bench? One of: ${Object.keys(benches).join(", ")}`);
+  process.exit(1);
+}
+const report = await bench({
+  quick: values.quick ?? false,
+  progress: (line) => process.stderr.write(`${line}\n`),
+});
+console.log(values.json ? JSON.stringify(report.data) : report.text);
