@@ -1,0 +1,85 @@
+import { CheckoutService } from "@emporium/contracts/checkout/v1";
+import { InventoryService } from "@emporium/contracts/inventory/v1";
+import { OrderService } from "@emporium/contracts/orders/v1";
+import { createGrpcClient } from "@emporium/grpc";
+import { newId } from "@emporium/runtime";
+import { readProducts } from "../catalogue/products.js";
+import { readSales } from "../catalogue/sales.js";
+import { stockShop } from "../catalogue/stock-shop.js";
+import { Books, compareOrders, compareStock } from "./books.js";
+import { firstDays, readInvoices } from "./invoices.js";
+import { replay } from "./replay.js";
+import { type Report, tallied } from "./report.js";
+
+/** What is replayed, and how. */
+export interface ReplayOptions {
+  /** CSV or CSV.gz in the form of the Online Retail data set. */
+  file: string;
+  /** Orders under way at once. */
+  concurrency: number;
+  /** Only the first so many days of the file. */
+  days: number;
+  /** gRPC names of the services of a shop that has sold nothing yet. */
+  addresses: { inventory: string; orders: string; checkout: string };
+  /** Told before the first order, and after each. */
+  progress?: (done: number, total: number) => void;
+}
+
+/**
+ * Replays the orders of a file through a fresh shop, as calls from outside, and holds the shop's
+ * answers against the file: every order's total, and every product's stock.
+ *
+ * @example
+ * const report = await runReplay({ file, concurrency: 32, days: 1, addresses: shop.addresses });
+ * expect(report.proof.differences).toEqual([]);
+ */
+export async function runReplay(options: ReplayOptions): Promise<Report> {
+  const { file, addresses, progress } = options;
+  const invoices = firstDays(await readInvoices(readSales(file)), options.days);
+  const books = new Books();
+  const products = (await readProducts(readSales(file))).map((product) => ({
+    ...product,
+    units: product.unitsSold,
+  }));
+  await stockShop({
+    address: addresses.inventory,
+    importId: newId("imp"),
+    products,
+    currency: "GBP",
+  });
+  for (const { sku, units } of products) books.loaded.set(sku, units);
+
+  using inventory = createGrpcClient(InventoryService, { address: addresses.inventory });
+  using orders = createGrpcClient(OrderService, { address: addresses.orders });
+  using checkout = createGrpcClient(CheckoutService, { address: addresses.checkout });
+  let done = 0;
+  progress?.(done, invoices.length);
+  const start = performance.now();
+  const tally = await replay({ inventory, orders, checkout }, invoices, books, {
+    concurrency: options.concurrency,
+    progress: () => progress?.(++done, invoices.length),
+  });
+  const seconds = (performance.now() - start) / 1000;
+  const differences = [
+    ...(await compareOrders(orders, books)),
+    ...(await compareStock(inventory, books)),
+  ];
+  const units = books.units();
+  return {
+    ...tallied(tally),
+    units: {
+      loaded: Number(units.loaded),
+      sold: Number(units.sold),
+      returned: Number(units.returned),
+    },
+    turnover: (Number(books.turnover() / 10_000_000n) / 100).toFixed(2),
+    seconds,
+    ordersPerSecond: (tally.accepted + tallied(tally).orders.rejected) / seconds,
+    proof: {
+      holds: differences.length === 0 && tally.wrong.length === 0,
+      products: products.length,
+      differences,
+      wrong: tally.wrong,
+    },
+  };
+}
