@@ -1,6 +1,10 @@
+export { readProducts, type CatalogueProduct } from "./catalogue/products.js";
+export { readSales, type SaleLine } from "./catalogue/sales.js";
+export { stockShop, type Delivery } from "./catalogue/stock-shop.js";
 export {
   bootInfrastructure,
   type Infrastructure,
   type InfrastructureOptions,
 } from "./infrastructure.js";
+export { bootShop, type Shop, type ShopConfig } from "./shop/shop.js";
 export { resolveTool, type ToolSearch } from "./tools/resolve.js";

@@ -75,8 +75,8 @@ export class Guard implements AsyncDisposable {
       graceMs: 1000,
       stage: 0,
     };
-    const { code, output } = await this.spawn(command).ended;
-    return { code, output: output.join("\n") };
+    const { code, errors } = await this.spawn(command).ended;
+    return { code, errors: errors.join("\n") };
   };
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -109,7 +109,7 @@ export class Guard implements AsyncDisposable {
   async #handleLoss(): Promise<never> {
     const orphans = this.#recorded();
     for (const [id, guarded] of this.#processes)
-      guarded.receive({ kind: "ended", id, code: null, signal: null, output: [] });
+      guarded.receive({ kind: "ended", id, code: null, signal: null, errors: [] });
     this.#processes.clear();
     if (this.#disposed) return new Promise(() => undefined);
     await stopProcesses(orphans);

@@ -7,8 +7,8 @@ export interface Ending {
   /** `null` where a signal ended it, or it never began. */
   code: number | null;
   signal: string | null;
-  /** Its last lines of output. */
-  output: string[];
+  /** The last lines of its standard error. */
+  errors: string[];
 }
 
 /** A process that a guard runs. */
@@ -43,7 +43,7 @@ export class GuardedProcess {
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
   }
 
-  /** Waits for a line of output; rejects with the last lines where the process ends before. */
+  /** Waits for a line of output; rejects with its last errors where the process ends before. */
   async line(pattern: RegExp): Promise<RegExpExecArray> {
     const { promise, resolve } = Promise.withResolvers<RegExpExecArray>();
     using _ = this.onLine((line) => {
@@ -70,14 +70,14 @@ export class GuardedProcess {
     } else if (message.kind === "line") {
       for (const listener of this.#listeners) listener(message.line);
     } else {
-      const { code, signal, output } = message;
-      this.#ended.resolve({ code, signal, output });
+      const { code, signal, errors } = message;
+      this.#ended.resolve({ code, signal, errors });
     }
   }
 }
 
 /** What there is to say of a process that should have gone on. */
-export function endedTooEarly(name: string, { code, signal, output }: Ending): Error {
+export function endedTooEarly(name: string, { code, signal, errors }: Ending): Error {
   const how = signal ? `by ${signal}` : code === null ? "before it began" : `with code ${code}`;
-  return new Error([`${name} ended ${how}`, ...output].join("\n  "));
+  return new Error([`${name} ended ${how}`, ...errors].join("\n  "));
 }

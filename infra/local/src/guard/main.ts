@@ -7,7 +7,7 @@ import { createWriteStream, renameSync, rmSync, type WriteStream } from "node:fs
 import { createInterface } from "node:readline";
 import type { Command, FromGuard, ToGuard } from "./messages.js";
 
-/** Lines of output that are told when a process ends. */
+/** Lines of standard error that are told when a process ends. */
 const LAST_LINES = 20;
 
 interface Child {
@@ -36,24 +36,24 @@ function start(id: number, command: Command): void {
     ...command.user,
   });
   const log = command.log === undefined ? undefined : openLog(command.log);
-  const output = readLines(id, command, child, log);
+  const errors = readLines(id, command, child, log);
   const { promise: ended, resolve } = Promise.withResolvers<void>();
   const finish = (code: number | null, signal: string | null) => {
     if (!children.delete(id)) return;
-    tell({ kind: "ended", id, code, signal, output });
+    tell({ kind: "ended", id, code, signal, errors });
     if (log) log.end(resolve);
     else resolve();
   };
   children.set(id, { command, process: child, ended });
   child.once("error", (error) => {
-    output.push(error.message);
+    errors.push(error.message);
     if (child.pid === undefined) finish(null, null);
   });
   child.once("close", finish);
   if (child.pid !== undefined) tell({ kind: "spawned", id, pid: child.pid });
 }
 
-/** Passes a child's lines on to its log and the runner; returns the last ones, kept current. */
+/** Passes a child's lines on to its log and the runner; returns its last errors, kept current. */
 function readLines(id: number, command: Command, child: ChildProcess, log?: WriteStream): string[] {
   const last: string[] = [];
   const told = command.tell === undefined ? undefined : new RegExp(command.tell);
@@ -61,7 +61,7 @@ function readLines(id: number, command: Command, child: ChildProcess, log?: Writ
     if (!stream) continue;
     createInterface({ input: stream, crlfDelay: Infinity }).on("line", (line) => {
       log?.write(`${line}\n`);
-      last.push(line);
+      if (stream === child.stderr) last.push(line);
       if (last.length > LAST_LINES) last.shift();
       if (told?.test(line)) tell({ kind: "line", id, line });
     });
@@ -109,7 +109,7 @@ process.on("message", (message: ToGuard) => {
     try {
       start(message.id, message.command);
     } catch (error) {
-      tell({ kind: "ended", id: message.id, code: null, signal: null, output: [String(error)] });
+      tell({ kind: "ended", id: message.id, code: null, signal: null, errors: [String(error)] });
     }
   }
 });

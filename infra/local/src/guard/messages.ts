@@ -30,4 +30,4 @@ export type ToGuard =
 export type FromGuard =
   | { kind: "spawned"; id: number; pid: number }
   | { kind: "line"; id: number; line: string }
-  | { kind: "ended"; id: number; code: number | null; signal: string | null; output: string[] };
+  | { kind: "ended"; id: number; code: number | null; signal: string | null; errors: string[] };

@@ -8,13 +8,16 @@ export type Run = (
   program: string,
   programArguments: string[],
   environment: NodeJS.ProcessEnv,
-) => Promise<{ code: number | null; output: string }>;
+) => Promise<{ code: number | null; errors: string }>;
 
 /** Runs a program as a child of this process. */
 export const runProgram: Run = (program, programArguments, environment) =>
   new Promise((resolve) => {
-    const child = execFile(program, programArguments, { env: environment }, (_, stdout, stderr) =>
-      resolve({ code: child.exitCode, output: stdout + stderr }),
+    const child = execFile(
+      program,
+      programArguments,
+      { env: environment },
+      (_error, _stdout, stderr) => resolve({ code: child.exitCode, errors: stderr }),
     );
   });
 
@@ -29,7 +32,7 @@ export async function goInstall(build: {
   const [go] = await findExecutables("go", build.environment);
   if (!go) throw new Error("Go is not on PATH");
   const environment = { ...build.environment, GOBIN: build.folder };
-  const { code, output } = await build.run(go, ["install", build.goPackage], environment);
-  if (code !== 0) throw new Error(output.trim().split("\n").at(-1) || `ended with code ${code}`);
+  const { code, errors } = await build.run(go, ["install", build.goPackage], environment);
+  if (code !== 0) throw new Error(errors.trim().split("\n").at(-1) || `ended with code ${code}`);
   return join(build.folder, executableName(build.tool));
 }

@@ -1,0 +1,21 @@
+import { buy } from "./buy.js";
+import { openShop } from "./open-shop.js";
+import { runCommand, say } from "./run-command.js";
+import { findRunningShop } from "./running-shop.js";
+import { shopSettings } from "./settings.js";
+import { askedToStop } from "./shutdown.js";
+
+const usage = `npm run demo
+  Buys something as a customer would; opens the shop for it where none runs.`;
+
+/** The command behind `npm run demo`. */
+await runCommand(usage, async () => {
+  const settings = shopSettings();
+  const running = findRunningShop(settings.directory);
+  if (running) return buy(running.addresses);
+  say("No shop runs: opening it for this purchase");
+  // What runs by then ends with us; the guard sees to it.
+  void askedToStop().then(() => process.exit(130));
+  await using shop = await openShop(settings, { report: say });
+  await buy(shop.addresses);
+});

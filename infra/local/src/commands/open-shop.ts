@@ -1,0 +1,73 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { newId } from "@emporium/runtime";
+import { readProducts } from "../catalogue/products.js";
+import { readSales } from "../catalogue/sales.js";
+import { stockShop } from "../catalogue/stock-shop.js";
+import { LockedError } from "../guard/lock.js";
+import { projectDirectory } from "../project.js";
+import { bootShop, type Shop, type ShopConfig } from "../shop/shop.js";
+import type { ShopSettings } from "./settings.js";
+
+/** The real orders that the catalogue is made of. */
+const REAL_ORDERS = join(projectDirectory, "data/online-retail-2010-12.csv.gz");
+
+/** Fewest units of a product on the shelf of a new shop. */
+const FEWEST_UNITS = 100n;
+
+/**
+ * Boots the shop of `npm start`: a process for each service, data that is kept, and a catalogue. A
+ * new shop has as many units of each product as were sold in the real month, and 100 at least.
+ */
+export async function openShop(
+  settings: ShopSettings,
+  options: Pick<ShopConfig, "fresh" | "report" | "onLine" | "ports">,
+): Promise<Shop> {
+  const { directory, currency, logLevel } = settings;
+  await using opening = new AsyncDisposableStack();
+  const shop = opening.use(
+    await bootShop({ ...options, directory, currency, logLevel, processes: true }).catch(
+      (error: unknown) => {
+        throw error instanceof LockedError ? new Error(inUse(directory, error.pid)) : error;
+      },
+    ),
+  );
+  await fillShelves(shop, settings, options.report);
+  opening.move();
+  return shop;
+}
+
+function inUse(directory: string, pid: number): string {
+  return `A shop runs on ${directory} already (process ${pid}). Stop it first, or set EMPORIUM_DIR to another folder.`;
+}
+
+/** Once; where it was cut short, the same import goes on. */
+async function fillShelves(
+  { addresses }: Shop,
+  { directory, currency }: ShopSettings,
+  report?: (line: string) => void,
+): Promise<void> {
+  const note = join(directory, "catalogue.json");
+  const known = existsSync(note) ? (JSON.parse(readFileSync(note, "utf8")) as Import) : undefined;
+  if (known?.done) return;
+  const importId = known?.importId ?? newId("imp");
+  const remember = (done: boolean) => writeFileSync(note, JSON.stringify({ importId, done }));
+  remember(false);
+  const products = await readProducts(readSales(REAL_ORDERS));
+  report?.(`Filling the shelves with ${products.length} products`);
+  await stockShop({
+    address: addresses.inventory,
+    importId,
+    currency,
+    products: products.map((product) => ({
+      ...product,
+      units: product.unitsSold > FEWEST_UNITS ? product.unitsSold : FEWEST_UNITS,
+    })),
+  });
+  remember(true);
+}
+
+interface Import {
+  importId: string;
+  done: boolean;
+}

@@ -1,0 +1,81 @@
+import { relative } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import type { Replica } from "../shop/replica.js";
+import type { Shop } from "../shop/shop.js";
+import { openShop } from "./open-shop.js";
+import { announce } from "./running-shop.js";
+import { runCommand, say } from "./run-command.js";
+import { type ShopSettings, shopSettings } from "./settings.js";
+import { askedToStop } from "./shutdown.js";
+
+/** Milliseconds before a server that died is started again. */
+const RESTART_PAUSE_MS = 1000;
+
+const usage = `npm start [-- --fresh] [-- --json]
+  --fresh  throw away the data of earlier runs
+  --json   print where everything runs as one line of JSON`;
+
+/** The command behind `npm start`: runs the shop until Ctrl-C. */
+await runCommand(usage, async () => {
+  const { values } = parseArgs({
+    options: { fresh: { type: "boolean" }, json: { type: "boolean" } },
+  });
+  const settings = shopSettings();
+  const stopped = askedToStop();
+  let isReady = false;
+  // What runs by then ends with us; the guard sees to it.
+  void stopped.then(() => isReady || process.exit(130));
+  {
+    await using shop = await openShop(settings, {
+      fresh: values.fresh,
+      ports: settings.ports,
+      report: say,
+      onLine: (label, line) => say(`${label.padEnd(9)} | ${gist(line)}`),
+    });
+    using _ = announce(settings.directory, shop);
+    isReady = true;
+    console.log(values.json ? JSON.stringify(shop.addresses) : overview(shop, settings));
+    for (const replica of shop.replicas) void keepUp(replica);
+    await Promise.race([stopped, shop.lost]);
+    say("Stopping");
+  }
+  say("Stopped");
+});
+
+/** Starts a server again whenever it dies. */
+async function keepUp(replica: Replica): Promise<never> {
+  for (;;) {
+    await replica.lost.catch((error: Error) => say(error.message));
+    await delay(RESTART_PAUSE_MS);
+    say(`Starting ${replica.label} again`);
+    await replica.start().catch(() => undefined);
+  }
+}
+
+/** What a line of a service's log says; all of it is in the file. */
+function gist(line: string): string {
+  try {
+    const { level, msg, err } = JSON.parse(line) as Record<string, string> & { err?: Error };
+    return `${level}: ${msg}${err ? ` (${err.message})` : ""}`;
+  } catch {
+    return line;
+  }
+}
+
+function overview(shop: Shop, { directory, ports }: ShopSettings): string {
+  const rows = [
+    ...shop.replicas.map(({ label, address, pid }) => [label, address, `gRPC, process ${pid}`]),
+    ["postgres", `127.0.0.1:${ports.postgres}`, "databases inventory, orders, checkout"],
+    ["nats", `127.0.0.1:${ports.nats}`, "JetStream"],
+  ];
+  const folder = relative(process.cwd(), directory) || directory;
+  return [
+    `\nThe shop is open, ${process.uptime().toFixed(1)} s after the command.\n`,
+    ...rows.map(
+      ([what = "", where = "", more]) => `  ${what.padEnd(10)} ${where.padEnd(16)} ${more}`,
+    ),
+    `\n  data and logs in ${folder}`,
+    "  buy something: npm run demo    stop: Ctrl-C    start over: npm start -- --fresh\n",
+  ].join("\n");
+}

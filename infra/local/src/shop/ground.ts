@@ -1,0 +1,70 @@
+import { randomBytes } from "node:crypto";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { migrate } from "@emporium/database";
+import { Guard } from "../guard/guard.js";
+import { bootInfrastructure } from "../infrastructure.js";
+import type { Databases } from "../postgres/databases.js";
+import { temporaryDirectory } from "../temporary.js";
+import { type Launch, launchHere, launchProcesses } from "./launch.js";
+import { loadService, type ServiceName } from "./services.js";
+import type { ShopConfig } from "./shop.js";
+
+/** What a shop's services stand on. */
+export interface Ground {
+  databases: Databases;
+  natsUrl: string;
+  eventPrefix: string;
+  /** Follows the name of every database. */
+  suffix: string;
+  launch: Launch;
+  /** Rejects when the guard of the shop's processes is killed. */
+  lost: Promise<never>;
+}
+
+/** Boots Postgres and NATS, or takes a corner of those that run. */
+export async function prepareGround(
+  config: ShopConfig,
+  boot: AsyncDisposableStack,
+): Promise<Ground> {
+  if (config.backing) return takeCorner(config, config.backing, boot);
+  const infrastructure = boot.use(await bootInfrastructure(config));
+  const { postgres, nats, guard, directory } = infrastructure;
+  return {
+    databases: postgres.databases,
+    natsUrl: nats.url,
+    eventPrefix: "emporium",
+    suffix: "",
+    launch: config.processes
+      ? launchProcesses({ guard, logs: join(directory, "logs"), onLine: config.onLine })
+      : launchHere(config.settings ?? {}),
+    lost: guard.lost,
+  };
+}
+
+async function takeCorner(
+  config: ShopConfig,
+  { databases, natsUrl }: NonNullable<ShopConfig["backing"]>,
+  boot: AsyncDisposableStack,
+): Promise<Ground> {
+  const unique = randomBytes(6).toString("hex");
+  const corner = { databases, natsUrl, eventPrefix: `shop-${unique}`, suffix: `_${unique}` };
+  if (!config.processes) {
+    const lost = Promise.withResolvers<never>().promise;
+    return { ...corner, launch: launchHere(config.settings ?? {}), lost };
+  }
+  const logs = await temporaryDirectory(tmpdir(), "emporium-logs");
+  const guard = boot.use(Guard.start({ remove: logs }));
+  const launch = launchProcesses({ guard, logs, onLine: config.onLine });
+  return { ...corner, launch, lost: guard.lost };
+}
+
+/** Makes a service's database and brings its tables up to date; returns its address. */
+export async function prepareDatabase(ground: Ground, name: ServiceName): Promise<string> {
+  const [url, { schema }] = await Promise.all([
+    ground.databases.create(name + ground.suffix),
+    loadService(name),
+  ]);
+  await migrate({ url, schema: schema.schemaPath, migrations: schema.migrationsPath });
+  return url;
+}

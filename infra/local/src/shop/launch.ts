@@ -1,0 +1,92 @@
+import { join } from "node:path";
+import type { Guard } from "../guard/guard.js";
+import { type Ending, endedTooEarly } from "../guard/guarded-process.js";
+import { projectDirectory, stateDirectory } from "../project.js";
+import {
+  environmentOf,
+  loadService,
+  type ServiceName,
+  serviceNames,
+  type ServiceSettings,
+  type ServiceStart,
+} from "./services.js";
+
+/** A service that was launched, and may not serve yet. */
+export interface Launched {
+  /** Its process. */
+  pid: number;
+  /** Rejects when its process ends without being asked. */
+  lost: Promise<never>;
+  stop(): Promise<void>;
+}
+
+/** Starts one service; `label` tells its replicas apart. */
+export type Launch = (name: ServiceName, label: string, start: ServiceStart) => Promise<Launched>;
+
+/** Milliseconds that a process gets to end after its own time for that is over. */
+const EXTRA_GRACE_MS = 3_000;
+
+/** Makes the second start a third of a second faster; https://nodejs.org/api/module.html. */
+const COMPILE_CACHE = join(stateDirectory, "compile-cache");
+
+/** Lines of a service's log that are worth a look. */
+const WORTH_TELLING = /"level":"(warn|error|fatal)"/;
+
+/** Launches services in this process; `settings` go beyond what the shop tells them. */
+export function launchHere(settings: ServiceSettings): Launch {
+  return async (name, _, start) => {
+    const service = await loadService(name);
+    const running = await service.create({ ...start, ...settings[name] });
+    const { promise } = Promise.withResolvers<never>();
+    return {
+      pid: process.pid,
+      lost: promise,
+      stop: async () => {
+        await running[Symbol.asyncDispose]();
+      },
+    };
+  };
+}
+
+/** Launches services as processes of their own, as in production. They have to be built. */
+export function launchProcesses(options: {
+  guard: Guard;
+  /** The folder of the log files. */
+  logs: string;
+  /** Told the lines of their logs that are worth a look. */
+  onLine?: ((label: string, line: string) => void) | undefined;
+}): Launch {
+  return async (name, label, start) => {
+    const launched = options.guard.spawn({
+      name: label,
+      program: process.execPath,
+      programArguments: [join(projectDirectory, "services", name, "dist/main.js")],
+      environment: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE, ...environmentOf(start) },
+      stopSignal: "SIGTERM",
+      graceMs: start.shutdownGraceMs + EXTRA_GRACE_MS,
+      stage: serviceNames.indexOf(name) + 1,
+      log: join(options.logs, `${label}.log`),
+      tell: WORTH_TELLING.source,
+      channel: true,
+    });
+    launched.onLine((line) => options.onLine?.(label, line));
+    let asked = false;
+    const lost = launched.ended.then((ending) => unlessAsked(asked, label, ending));
+    lost.catch(() => undefined);
+    return {
+      get pid() {
+        return launched.pid;
+      },
+      lost,
+      stop: async () => {
+        asked = true;
+        await launched.stop();
+      },
+    };
+  };
+}
+
+function unlessAsked(asked: boolean, label: string, ending: Ending): Promise<never> {
+  if (asked) return new Promise(() => undefined);
+  return Promise.reject(endedTooEarly(label, ending));
+}

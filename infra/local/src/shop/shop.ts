@@ -1,0 +1,129 @@
+import type { InfrastructureOptions } from "../infrastructure.js";
+import { checkPorts, freePort, type Ports } from "../ports.js";
+import type { Databases } from "../postgres/databases.js";
+import { prepareDatabase, prepareGround } from "./ground.js";
+import { Replica } from "./replica.js";
+import {
+  type ServiceName,
+  serviceNames,
+  type ServiceSettings,
+  type ServiceStart,
+} from "./services.js";
+
+/** What a shop is made of; everything has a default. */
+export interface ShopConfig extends Omit<InfrastructureOptions, "ports"> {
+  /**
+   * A Postgres and a NATS that run already, such as `testInfrastructure()`: the shop takes fresh
+   * databases and a fresh event prefix there. Absent, it boots its own.
+   */
+  backing?: { databases: Databases; natsUrl: string };
+  /** Whether every server is a process of its own, as in production, or all are in this one. */
+  processes?: boolean;
+  /** Servers of each service; one where absent. */
+  replicas?: Partial<Record<ServiceName, number>>;
+  /** Fixed ports, of the first replica each; any free one where absent. */
+  ports?: Ports;
+  /** ISO 4217 code of all prices; GBP where absent. */
+  currency?: string;
+  /** Of the services' logs; `info` for processes, `silent` in this one, where absent. */
+  logLevel?: string;
+  /** Milliseconds that calls under way get when the shop stops; 10,000 where absent. */
+  shutdownGraceMs?: number;
+  /** More settings for services in this process: a clock, shorter times. */
+  settings?: ServiceSettings;
+  /** Told the lines of the processes' logs that are worth a look: warnings and worse. */
+  onLine?: (label: string, line: string) => void;
+}
+
+/** A shop that runs. Dispose of it to stop it, those who call before those who are called. */
+export interface Shop extends AsyncDisposable {
+  /** gRPC names of the services; one name stands for all replicas. */
+  readonly addresses: Record<ServiceName, string>;
+  /** Every server. */
+  readonly replicas: readonly Replica[];
+  /** Addresses of the services' databases. */
+  readonly databaseUrls: Record<ServiceName, string>;
+  readonly natsUrl: string;
+  /** First part of the names of streams and subjects. */
+  readonly eventPrefix: string;
+  /** Rejects when the guard of its processes is killed. */
+  readonly lost: Promise<never>;
+}
+
+/**
+ * Boots a whole shop without Docker: Postgres, NATS, migrated databases, and the services, all at
+ * once. Resolves when every server is SERVING. All of it ends with this process, however that ends.
+ *
+ * @example
+ * await using shop = await bootShop({ backing: await testInfrastructure() });
+ * using checkout = createGrpcClient(CheckoutService, { address: shop.addresses.checkout });
+ */
+export async function bootShop(config: ShopConfig = {}): Promise<Shop> {
+  await using boot = new AsyncDisposableStack();
+  const ground = await prepareGround(config, boot);
+  const { inventory, orders, checkout } = config.ports ?? {};
+  await checkPorts({ inventory, orders, checkout });
+
+  const databaseUrls = await forEachService((name) => prepareDatabase(ground, name));
+  const hosts = await forEachService((name) => hostsOf(name, config));
+  const [inventoryAddress, ordersAddress] = [gRpcName(hosts.inventory), gRpcName(hosts.orders)];
+  const replicas = serviceNames.flatMap((name) =>
+    hosts[name].map((address, index) => {
+      const label = hosts[name].length === 1 ? name : `${name}-${index + 1}`;
+      const [host = "", port] = address.split(":");
+      const start: ServiceStart = {
+        listen: { host, port: Number(port) },
+        databaseUrl: databaseUrls[name],
+        nats: { servers: ground.natsUrl, prefix: ground.eventPrefix },
+        inventoryAddress,
+        ordersAddress,
+        currency: config.currency ?? "GBP",
+        logLevel: config.logLevel ?? (config.processes ? "info" : "silent"),
+        shutdownGraceMs: config.shutdownGraceMs ?? 10_000,
+      };
+      return new Replica(name, label, address, () => ground.launch(name, label, start));
+    }),
+  );
+  // Disposed of in reverse: checkout before orders before inventory.
+  for (const name of serviceNames)
+    boot.defer(async () => {
+      const mine = replicas.filter(({ service }) => service === name);
+      await Promise.all(mine.map((replica) => replica.stop()));
+    });
+  await Promise.all(replicas.map((replica) => replica.start()));
+
+  const running = boot.move();
+  const { natsUrl, eventPrefix, lost } = ground;
+  const addresses = await forEachService((name) => gRpcName(hosts[name]));
+  return {
+    addresses,
+    replicas,
+    databaseUrls,
+    natsUrl,
+    eventPrefix,
+    lost,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+async function forEachService<Made>(
+  make: (name: ServiceName) => Made | Promise<Made>,
+): Promise<Record<ServiceName, Made>> {
+  const made = serviceNames.map(async (name) => [name, await make(name)] as const);
+  return Object.fromEntries(await Promise.all(made)) as Record<ServiceName, Made>;
+}
+
+/** `host:port` of every replica. */
+async function hostsOf(name: ServiceName, { ports, replicas }: ShopConfig): Promise<string[]> {
+  const hosts: string[] = [];
+  for (let index = 0; index < (replicas?.[name] ?? 1); index++) {
+    const fixed = index === 0 ? ports?.[name] : undefined;
+    hosts.push(`127.0.0.1:${fixed || (await freePort())}`);
+  }
+  return hosts;
+}
+
+/** https://github.com/grpc/grpc/blob/master/doc/naming.md */
+function gRpcName(hosts: string[]): string {
+  return hosts.length === 1 ? `dns:///${hosts[0]}` : `ipv4:${hosts.join(",")}`;
+}
