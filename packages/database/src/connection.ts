@@ -101,23 +101,19 @@ export class Connection {
     return this.#inTurn(() => this.#send({ text }));
   }
 
-  /** From here on the signal does not matter any more: the work is done, and COMMIT decides. */
+  /** Once it is sent, a stop comes too late: the work is done, and Postgres has the last word. */
   commit(): Promise<QueryResult> {
     return this.#inTurn(async () => {
-      if (this.#stop) {
-        await this.#send({ text: "ROLLBACK" });
-        throw this.#stop.reason;
+      this.#committing = !this.#stop && !this.#broken;
+      try {
+        const result = await this.#send({ text: "COMMIT", query_timeout: COMMIT_LIMIT_MS });
+        if (result.command === "ROLLBACK") throw rolledBack(this.failure);
+        return result;
+      } catch (error) {
+        if (this.#broken) this.commitUnknown = this.#committing;
+        else await this.#send({ text: "ROLLBACK" });
+        throw error;
       }
-      this.#committing = true;
-      const result = await this.#send({ text: "COMMIT", query_timeout: COMMIT_LIMIT_MS }).catch(
-        async (error: unknown) => {
-          if (this.#broken) this.commitUnknown = true;
-          else await this.#send({ text: "ROLLBACK" });
-          throw error;
-        },
-      );
-      if (result.command === "ROLLBACK") throw rolledBack(this.failure);
-      return result;
     });
   }
 

@@ -46,7 +46,7 @@ export class Connections implements Lender {
       idleTimeoutMillis: IDLE_MS,
       keepAlive: true,
       statement_timeout: options.statementLimitMs,
-      verify: watchForClient,
+      verify: prepare,
     });
     this.#control = sidePool(options.url, `${options.applicationName} control`);
     this.#pool.on("error", options.onError);
@@ -138,14 +138,19 @@ export class Connections implements Lender {
 }
 
 /**
- * Makes Postgres look each second whether this process is still there, so that a killed one does
- * not keep its locks until its statement ends. Servers on Windows cannot, and refuse.
+ * What each new connection is told. UTC: the Prisma adapter takes whatever time it reads for UTC,
+ * and a Postgres set up on a laptop speaks local time. And to look each second whether this
+ * process is still there, so that a killed one does not keep its locks until its statement ends;
+ * a server on Windows cannot, and refuses that.
  */
-function watchForClient(client: PoolClient, done: (error?: Error) => void): void {
-  client.query("SET client_connection_check_interval = 1000").then(
-    () => done(),
-    (error: Error) => done(error instanceof DatabaseError ? undefined : error),
-  );
+function prepare(client: PoolClient, done: (error?: Error) => void): void {
+  client
+    .query("SET TIME ZONE 'UTC'")
+    .then(() => client.query("SET client_connection_check_interval = 1000"))
+    .then(
+      () => done(),
+      (error: Error) => done(error instanceof DatabaseError ? undefined : error),
+    );
 }
 
 /** One connection that opens when needed, opens again when lost, and never waits for long. */

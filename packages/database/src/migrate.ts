@@ -92,8 +92,12 @@ async function readScripts(folder: string): Promise<Script[]> {
   );
 }
 
-/** The lock belongs to the session, so it outlives this transaction and its lock_timeout. */
+/**
+ * The lock belongs to the session, so it outlives this transaction and its lock_timeout. The time
+ * zone is that of the service's own connections, for scripts that write times.
+ */
 async function lock(client: Client): Promise<void> {
+  await client.query("SET TIME ZONE 'UTC'");
   await client.query(
     `BEGIN; SET LOCAL lock_timeout = ${LOCK_LIMIT_MS}; SELECT pg_advisory_lock(${LOCK}); COMMIT`,
   );

@@ -29,7 +29,7 @@ async function untilActive(count: number, like: string): Promise<void> {
 async function active(like: string): Promise<number> {
   const rows = await observer.query(
     undefined,
-    "SELECT FROM pg_stat_activity WHERE application_name = 'callers' AND state <> 'idle' AND query LIKE $1",
+    "SELECT FROM pg_stat_activity WHERE application_name = 'callers' AND state = 'active' AND query LIKE $1",
     [like],
   );
   return rows.length;
@@ -185,6 +185,51 @@ test("a transaction waiting for a row lock can be stopped", async () => {
   });
   const [row] = await database.query(undefined, "SELECT balance FROM account WHERE id = 'a'");
   expect(row).toEqual({ balance: 7n });
+});
+
+test("a stop around COMMIT either rejects and leaves nothing, or resolves and all is there", async () => {
+  const outcomes = new Set<string>();
+  for (let steps = 0; steps < 120; steps++) {
+    const id = `stop-${steps}`;
+    const caller = new AbortController();
+    const outcome = await database
+      .transaction(caller.signal, async (tx) => {
+        await tx.account.create({ data: { id, balance: 0n } });
+        void (async () => {
+          for (let step = 0; step < steps; step++) await Promise.resolve();
+          caller.abort("stop");
+        })();
+      })
+      .then(
+        () => "resolved",
+        (reason: unknown) => reason,
+      );
+    outcomes.add(String(outcome));
+    const rows = await database.query(undefined, "SELECT FROM account WHERE id = $1", [id]);
+    expect([outcome, rows.length]).toEqual(outcome === "resolved" ? ["resolved", 1] : ["stop", 0]);
+  }
+  expect([...outcomes]).toEqual(["stop", "resolved"]);
+});
+
+test("a stop while COMMIT runs does not cancel it", async () => {
+  await database.query(
+    undefined,
+    `CREATE FUNCTION think() RETURNS TRIGGER LANGUAGE plpgsql AS
+     $$ BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END $$`,
+  );
+  await database.query(
+    undefined,
+    `CREATE CONSTRAINT TRIGGER thoughtful AFTER INSERT ON entry DEFERRABLE INITIALLY DEFERRED
+     FOR EACH ROW EXECUTE FUNCTION think()`,
+  );
+  const caller = new AbortController();
+  const transaction = database.transaction(caller.signal, (tx) =>
+    tx.entry.create({ data: { accountId: "a", amount: 1n } }),
+  );
+  await untilActive(1, "COMMIT");
+  caller.abort("stop");
+  const { id } = await transaction;
+  expect(await database.prisma.entry.count({ where: { id } })).toBe(1);
 });
 
 test("no listener stays on a signal that outlives its calls", async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { sqlStateOf } from "../src/index.js";
 import { open, TestPostgres, type TestDatabase } from "./postgres.js";
 
@@ -6,11 +6,14 @@ let postgres: TestPostgres;
 let database: TestDatabase;
 
 beforeAll(async () => {
+  // Where a local time can be half an hour off, and twice a year an hour.
+  vi.stubEnv("TZ", "America/St_Johns");
   postgres = await TestPostgres.start();
   database = await open(await postgres.createShop("query"), { poolSize: 3 });
 });
 
 afterAll(async () => {
+  vi.unstubAllEnvs();
   await database[Symbol.asyncDispose]();
   await postgres[Symbol.asyncDispose]();
 });
@@ -37,6 +40,7 @@ test("values come back in the types that Prisma gives", async () => {
 
 test("a time written by Prisma is the same time when read by query", async () => {
   const createTime = new Date("2026-07-01T12:00:00.000Z");
+  expect(createTime.getTimezoneOffset()).toBe(150);
   await database.prisma.account.create({
     data: { id: "times", balance: 0n, entries: { create: { amount: 1n, createTime } } },
   });
@@ -46,6 +50,19 @@ test("a time written by Prisma is the same time when read by query", async () =>
     ["times", createTime],
   );
   expect(rows).toEqual([{ createTime }]);
+});
+
+test("the clock of a Postgres in another time zone is read right", async () => {
+  const [viaPrisma] = await database.prisma.$queryRaw<{ now: Date }[]>`SELECT now() AS now`;
+  const [viaQuery] = await database.query<{ now: Date }>(undefined, "SELECT now() AS now");
+  for (const row of [viaPrisma, viaQuery]) {
+    expect(Math.abs(Number(row?.now) - Date.now())).toBeLessThan(60_000);
+  }
+  const created = await database.prisma.account.create({
+    data: { id: "now", balance: 0n, entries: { create: { amount: 1n } } },
+    include: { entries: true },
+  });
+  expect(Math.abs(Number(created.entries[0]?.createTime) - Date.now())).toBeLessThan(60_000);
 });
 
 test("a text is prepared once per connection, under one name", async () => {

@@ -182,6 +182,31 @@ test("write skew that only COMMIT finds starts over too", async () => {
   expect(runs).toBe(3);
 });
 
+test("a COMMIT that is refused costs no connection", async () => {
+  await using own = await open(postgres.url("transaction"), { poolSize: 1 });
+  await own.query(
+    undefined,
+    "CREATE TABLE late (id INT, CONSTRAINT one UNIQUE (id) DEFERRABLE INITIALLY DEFERRED)",
+  );
+  const pid = () => own.query(undefined, "SELECT pg_backend_pid()");
+  const before = await pid();
+  const refused = own.transaction(undefined, (tx) => tx.query("INSERT INTO late VALUES (1), (1)"));
+  expect(sqlStateOf(await refused.catch((error: unknown) => error))).toBe("23505");
+  expect(await pid()).toEqual(before);
+});
+
+test("a transaction that Prisma opens by itself inside the work is another one", async () => {
+  const refused = database.transaction(undefined, async (tx) => {
+    await tx.account.delete({ where: { id: "a" } });
+    await database.prisma.account.create({
+      data: { id: "c", balance: 1n, entries: { create: [{ amount: 1n }, { amount: 2n }] } },
+    });
+    throw new Error("only the outer one");
+  });
+  await expect(refused).rejects.toThrow("only the outer one");
+  expect(await database.prisma.account.count()).toBe(3);
+});
+
 test("starting over ends after the given number of attempts with Postgres' own error", async () => {
   let runs = 0;
   const hopeless = database.transaction(
