@@ -80,11 +80,7 @@ async function buy(
   const quoteId = relatedId("quo", checkoutId);
   const { customerId, country } = invoice;
   try {
-    const lines = invoice.lines.map(({ sku, quantity, unitPrice }) => ({
-      sku,
-      quantity,
-      unitPrice,
-    }));
+    const lines = priced(invoice.lines);
     await checkout.createQuote({ quoteId, customerId, lines });
     const { checkout: done } = await checkout.completeOrder({
       checkoutId,
@@ -164,11 +160,9 @@ function refusal(error: unknown): string {
   if (!(error instanceof ConnectError) || !REFUSALS.has(error.code)) throw error;
   const [violation] = findDetail(error, BadRequestSchema)?.fieldViolations ?? [];
   const where = violation ? ` ${violation.field.replaceAll(/\[\d+\]/g, "[]")}` : "";
-  return `${reasonOf(error)?.reason ?? "refused"}${where}${about(violation?.reason)}`;
-}
-
-function about(rule: string | undefined): string {
-  return rule ? ` (${rule})` : "";
+  const reason = reasonOf(error)?.reason ?? "refused";
+  const rule = violation?.reason && violation.reason !== reason ? ` (${violation.reason})` : "";
+  return `${reason}${where}${rule}`;
 }
 
 function count(map: Map<string, number>, key: string): void {
