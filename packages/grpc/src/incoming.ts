@@ -24,10 +24,14 @@ export class IncomingMessages implements AsyncIterableIterator<Message> {
   ) {
     this.#policy = policyOf(method);
     call.on("readable", () => this.#wake());
-    call.on("end", () => {
-      this.#ended = true;
-      this.#wake();
-    });
+    // A caller who leaves ends the stream like one who has said all; which it was shows in the same
+    // turn, when grpc-js has told of the cancellation.
+    call.on("end", () =>
+      setImmediate(() => {
+        this.#ended = !this.#closed;
+        this.#wake();
+      }),
+    );
     call.on("close", () => {
       this.#closed = true;
       this.#wake();
@@ -47,7 +51,8 @@ export class IncomingMessages implements AsyncIterableIterator<Message> {
     } catch (error) {
       return Promise.reject(error as Error);
     }
-    this.#waiting ??= Promise.withResolvers();
+    if (this.#waiting) return this.#waiting.promise.then(() => this.next());
+    this.#waiting = Promise.withResolvers();
     return this.#waiting.promise;
   }
 
