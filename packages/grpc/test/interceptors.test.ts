@@ -229,23 +229,3 @@ test("a stream that fails before its reader is there still fails", async () => {
     code: Code.NotFound,
   });
 });
-
-test("a stream that fails behind an unread answer still gives the answer first", async () => {
-  const dawdle: Interceptor = (next) => async (request) => {
-    const response = await next(request);
-    await delay(50);
-    return response;
-  };
-  async function* read() {
-    yield { text: "one" };
-    yield { text: "two" };
-    throw new ConnectError("No", Code.NotFound);
-  }
-  await using trial = await startTrial({ read }, {}, { interceptors: [dawdle] });
-  const seen: string[] = [];
-  const reading = async () => {
-    for await (const { text } of trial.client.read({})) seen.push(text);
-  };
-  expect(await errorOf(reading())).toMatchObject({ code: Code.NotFound });
-  expect(seen).toEqual(["one", "two"]);
-});
