@@ -105,10 +105,10 @@ const Environment = z.object({
   FAULT_POINTS: z
     .string()
     .default("")
-    .transform((text, { addIssue }) => {
+    .transform((text, context) => {
       const faultPoint = faultsFrom(text);
       if (faultPoint) return faultPoint;
-      addIssue("places of the saga, such as after-reserve=kill,before-capture=stop@3");
+      context.addIssue("places of the saga, such as after-reserve=kill,before-capture=stop@3");
       return z.NEVER;
     }),
 });

@@ -100,7 +100,8 @@ export class Saga {
       switch (reservation?.state) {
         case ReservationState.HELD:
         case ReservationState.COMMITTED:
-          return void this.journal.did("STOCK_RESERVED");
+          this.journal.did("STOCK_RESERVED");
+          return undefined;
         default:
           // Reserved by an earlier run, which came further than this one, and given back since.
           throw new Refused(reservationExpired(this.#reservationId));

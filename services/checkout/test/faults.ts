@@ -1,31 +1,42 @@
 import { Code, ConnectError } from "@emporium/grpc";
 
 /**
- * What becomes of one call: refused by the rules; failed before it did anything; done, and the
+ * What becomes of one call: done, as without a script; refused by the rules; failed before it did anything; done, and the
  * answer lost; never arrived, or done and never answered, until the caller gives up.
  */
-export type Fault = "refused" | "failed" | "lost" | "stuck" | "unanswered";
+export type Fault = "done" | "refused" | "failed" | "lost" | "stuck" | "unanswered";
 
-/** A script of what goes wrong: faults by call, in the order they happen; then all goes well. */
+/**
+ * A script of what goes wrong: for one purchase and one kind of call, faults in the order they
+ * happen; then all goes well. Ids of everything that belongs to a purchase end alike.
+ */
 export class Faults {
   readonly #script = new Map<string, Fault[]>();
-  /** Calls that came, in order. */
+  /** Calls that came, as `<call> <id without its prefix>`. */
   readonly calls: string[] = [];
 
-  add(call: string, ...faults: Fault[]): this {
-    this.#script.set(call, [...(this.#script.get(call) ?? []), ...faults]);
+  add(id: string, call: string, ...faults: Fault[]): this {
+    const key = keyOf(call, id);
+    this.#script.set(key, [...(this.#script.get(key) ?? []), ...faults]);
     return this;
+  }
+
+  /** How often this call came for this purchase. */
+  count(id: string, call: string): number {
+    return this.calls.filter((key) => key === keyOf(call, id)).length;
   }
 
   /** Plays a call: does it, or what the script has for it. */
   async play<T>(
     call: string,
+    id: string,
     signal: AbortSignal,
     work: () => T | Promise<T>,
     refusal: () => Error = () => new ConnectError("refused", Code.FailedPrecondition),
   ): Promise<T> {
-    this.calls.push(call);
-    switch (this.#script.get(call)?.shift()) {
+    const key = keyOf(call, id);
+    this.calls.push(key);
+    switch (this.#script.get(key)?.shift()) {
       case "refused":
         throw refusal();
       case "failed":
@@ -38,10 +49,15 @@ export class Faults {
       case "unanswered":
         await work();
         return stuck(signal);
+      case "done":
       case undefined:
         return work();
     }
   }
+}
+
+function keyOf(call: string, id: string): string {
+  return `${call} ${id.slice(4)}`;
 }
 
 function stuck(signal: AbortSignal): Promise<never> {

@@ -55,16 +55,14 @@ export class Warehouse {
     this.#tell();
   }
 
-  /** The time of every reservation that is held runs out. */
-  expireAll(): void {
-    for (const reservation of this.reservations.values())
-      if (reservation.state === ReservationState.HELD)
-        this.#end(reservation, ReservationState.EXPIRED);
+  /** The time of a purchase's reservation runs out. */
+  expire(id: string): void {
+    this.#expireNow(`rsv${id.slice(3)}`);
   }
 
   readonly service: Partial<ServiceImpl<typeof InventoryService>> = {
     checkStock: ({ skus }, { signal }) =>
-      this.faults.play("checkStock", signal, () => {
+      this.faults.play("checkStock", "", signal, () => {
         const unknown = skus.flatMap((sku, index) =>
           this.products.has(sku)
             ? []
@@ -81,6 +79,7 @@ export class Warehouse {
     reserveStock: (request, { signal }) =>
       this.faults.play(
         "reserveStock",
+        request.reservationId,
         signal,
         () => this.#reserve(request),
         () => shortage("refused by the script"),
@@ -88,12 +87,15 @@ export class Warehouse {
     commitReservation: ({ reservationId }, { signal }) =>
       this.faults.play(
         "commitReservation",
+        reservationId,
         signal,
         () => this.#commit(reservationId),
         () => this.#expireNow(reservationId),
       ),
     releaseReservation: ({ reservationId }, { signal }) =>
-      this.faults.play("releaseReservation", signal, () => this.#release(reservationId)),
+      this.faults.play("releaseReservation", reservationId, signal, () =>
+        this.#release(reservationId),
+      ),
     watchStock: (request, context) => this.#watch(request.skus, context),
   };
 
@@ -211,9 +213,15 @@ export class OrderBook {
 
   readonly service: Partial<ServiceImpl<typeof OrderService>> = {
     createOrder: (request, { signal }) =>
-      this.faults.play("createOrder", signal, () => this.#create(request), mismatch),
+      this.faults.play(
+        "createOrder",
+        request.orderId,
+        signal,
+        () => this.#create(request),
+        mismatch,
+      ),
     cancelOrder: ({ orderId }, { signal }) =>
-      this.faults.play("cancelOrder", signal, () => {
+      this.faults.play("cancelOrder", orderId, signal, () => {
         const known = this.orders.get(orderId);
         if (!known) throw ordersFailure(OrdersReason.ORDER_NOT_FOUND, "No order", resource());
         known.state = OrderState.CANCELLED;

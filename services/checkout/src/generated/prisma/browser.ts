@@ -39,7 +39,7 @@ export type Quote = Prisma.QuoteModel
 export type PaymentLedgerEntry = Prisma.PaymentLedgerEntryModel
 /**
  * Model Outbox
- * 
+ * The tables of @emporium/events; its outbox.sql says what this language cannot.
  */
 export type Outbox = Prisma.OutboxModel
 /**

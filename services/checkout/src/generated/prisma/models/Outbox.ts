@@ -14,7 +14,7 @@ import type * as Prisma from "../internal/prismaNamespace.js"
 
 /**
  * Model Outbox
- * 
+ * The tables of @emporium/events; its outbox.sql says what this language cannot.
  */
 export type OutboxModel = runtime.Types.Result.DefaultSelection<Prisma.$OutboxPayload>
 
