@@ -4,10 +4,13 @@ import { expect, test } from "vitest";
 
 /** The rules of the house that a program can check; oxlint and knip check the others. */
 const root = join(import.meta.dirname, "..");
-const sources = globSync("{packages,services,infra,console,bench,tour,load-tests,scripts,tests}/**/*.ts", {
-  cwd: root,
-  exclude: (path) => /node_modules|dist|generated|packages\/contracts\/src/.test(path),
-});
+const sources = globSync(
+  "{packages,services,infra,console,bench,tour,load-tests,scripts,tests}/**/*.ts",
+  {
+    cwd: root,
+    exclude: (path) => /node_modules|dist|generated|packages\/contracts\/src/.test(path),
+  },
+);
 
 interface Import {
   file: string;
@@ -35,8 +38,7 @@ function offenders(which: (made: Import) => boolean): string[] {
 
 test("services never import each other", () => {
   const wrong = offenders(
-    ({ room, to }) =>
-      room.startsWith("services/") && services.has(to) && room !== `services/${to}`,
+    ({ room, to }) => room.startsWith("services/") && services.has(to) && room !== `services/${to}`,
   );
   expect(wrong).toEqual([]);
 });
@@ -52,13 +54,16 @@ test("packages know no service and no infrastructure", () => {
 });
 
 test("services run without infra/local", () => {
-  const wrong = offenders((made) => made.room.startsWith("services/") && inSources(made) && made.to === "local");
+  const wrong = offenders(
+    (made) => made.room.startsWith("services/") && inSources(made) && made.to === "local",
+  );
   expect(wrong).toEqual([]);
 });
 
 test("the engine and identity know nothing of each other's insides", () => {
   const wrong = offenders(
-    ({ room, to }) => room === "packages/grpc" && ["identity", "database", "events", "telemetry"].includes(to),
+    ({ room, to }) =>
+      room === "packages/grpc" && ["identity", "database", "events", "telemetry"].includes(to),
   );
   expect(wrong).toEqual([]);
 });

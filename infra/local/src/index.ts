@@ -6,5 +6,7 @@ export {
   type Infrastructure,
   type InfrastructureOptions,
 } from "./infrastructure.js";
+export { projectDirectory } from "./project.js";
+export { runReplay, type ReplayOptions } from "./replay/run.js";
 export { bootShop, type Shop, type ShopConfig } from "./shop/shop.js";
 export { resolveTool, type ToolSearch } from "./tools/resolve.js";
