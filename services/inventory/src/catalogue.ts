@@ -20,6 +20,12 @@ import { toLevel } from "./stock.js";
 
 const DEFAULT_PAGE_SIZE = 100;
 
+/** Typed SQL: Prisma's text, and with it the server's plan, differs with the number of SKUs. */
+const CHECK = `
+  SELECT sku, title, unit_price AS "unitPrice", on_hand AS "onHand", reserved,
+    stock_revision AS "stockRevision", create_time AS "createTime", update_time AS "updateTime"
+  FROM product WHERE sku = ANY($1::text[])`;
+
 /** What the shop sells. Levels it only reads: `stock.ts` writes them. */
 @Injectable()
 export class Catalogue {
@@ -54,8 +60,8 @@ export class Catalogue {
   }
 
   /** Products with their levels, in the order asked; every SKU must exist. */
-  async check(skus: string[]): Promise<StockItem[]> {
-    const rows = await this.database.prisma.product.findMany({ where: { sku: { in: skus } } });
+  async check(skus: string[], signal?: AbortSignal): Promise<StockItem[]> {
+    const rows = await this.database.query<Product>(signal, CHECK, [skus]);
     const items = new Map(rows.map((row) => [row.sku, this.#toItem(row)]));
     const unknown = skus
       .map((sku, index) => ({ field: `skus[${index}]`, sku }))

@@ -30,7 +30,7 @@ test("asks that come while all batches run make up the next batch, each with its
   await answers[1];
   await Promise.resolve();
   expect(runs[2]?.asks).toEqual([3, 4, 5]);
-  for (const { end } of runs) end();
+  for (const run of runs) run.end();
   expect(await Promise.all(answers)).toEqual([1, 2, 3, 4, 5].map((ask) => `answer ${ask}`));
 });
 

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 
 export type { InventoryConfig } from "./config.js";
-export { create, type RunningService } from "./create.js";
+export { create } from "./create.js";
 
 const prisma = join(import.meta.dirname, "../prisma");
 

@@ -45,8 +45,8 @@ export class InventoryController implements ServiceImpl<typeof InventoryService>
     return { product: await this.catalogue.update(product, change, signal) };
   }
 
-  async checkStock({ skus }: CheckStockRequest) {
-    return { items: await this.catalogue.check(skus) };
+  async checkStock({ skus }: CheckStockRequest, { signal }: HandlerContext) {
+    return { items: await this.catalogue.check(skus, signal) };
   }
 
   async reserveStock({ reservationId, lines }: ReserveStockRequest, { signal }: HandlerContext) {

@@ -40,7 +40,7 @@ export class StockWatch {
   /** The levels now, or what changed since the token; then every change until the signal fires. */
   async *watch({ skus, resumeToken }: WatchStockRequest, signal: AbortSignal) {
     const resume = fromResumeToken(resumeToken);
-    if (skus.length > 0) await this.catalogue.check(skus);
+    if (skus.length > 0) await this.catalogue.check(skus, signal);
     const watched = new Set(skus);
     const batches = watch<StockLevel>({
       feed: this.events.feed("inventory"),

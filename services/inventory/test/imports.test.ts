@@ -7,25 +7,21 @@ import {
 } from "@emporium/contracts/inventory/v1";
 import { reasonOf } from "@emporium/grpc";
 import { newId } from "@emporium/runtime";
-import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { levelsOf, price, stockUp } from "./made-up.js";
-import { emptyWarehouse, type InventoryClient } from "./running-inventory.js";
+import { emptyWarehouse, type InventoryClient, type Warehouse } from "./running-inventory.js";
 
 type Entry = NonNullable<MessageInitShape<typeof ImportStockRequestSchema>["entry"]>;
 
 const stack = new AsyncDisposableStack();
+let warehouse: Warehouse;
 let client: InventoryClient;
 let replica: InventoryClient;
-let database: pg.Pool;
 
 beforeAll(async () => {
-  const warehouse = await emptyWarehouse(stack);
+  warehouse = await emptyWarehouse(stack);
   client = await warehouse.open();
   replica = await warehouse.open();
-  database = stack.adopt(new pg.Pool({ connectionString: warehouse.databaseUrl, max: 1 }), (pool) =>
-    pool.end(),
-  );
 });
 afterAll(() => stack.disposeAsync());
 
@@ -120,7 +116,8 @@ test("5,000 entries go in by chunks, and one event a chunk tells the levels afte
   expect(answer).toMatchObject({ received: 5000n, applied: 5000n, rejected: 0n });
   expect(new Set((await levelsOf(client, skus)).map(String))).toEqual(new Set(["10,0"]));
 
-  const { rows } = await database.query<{ version: string; payload: Uint8Array }>(
+  const rows = await warehouse.database.query<{ version: bigint; payload: Uint8Array }>(
+    undefined,
     "SELECT version, payload FROM outbox WHERE aggregate_id = $1 ORDER BY version",
     [importId],
   );
@@ -141,7 +138,7 @@ test("an import that was cut off goes on after what was applied when it is sent 
     await expect.poll(() => levelsOf(client, ["c1"]).catch(() => [])).toEqual([[999, 0]]);
     throw cut;
   }
-  await expect(client.importStock(cutOff())).rejects.toThrow();
+  await expect(client.importStock(cutOff())).rejects.toThrow("the scanner fell down");
   expect(await levelsOf(client, ["c1"])).toEqual([[999, 0]]);
   expect(await importAll(entries, importId)).toMatchObject({ received: 1500n, applied: 1500n });
   expect(await importAll(entries, importId)).toMatchObject({ received: 1500n, applied: 1500n });

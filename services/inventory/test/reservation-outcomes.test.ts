@@ -28,9 +28,9 @@ interface Row {
   /** Row of the outcome table in the contract, and when it applies. */
   outcome: string;
   given?: Step[];
-  when: Step;
+  ask: Step;
   /** State of the reservation, or reason of the failure. */
-  then: keyof typeof ReservationState | Failure;
+  answer: keyof typeof ReservationState | Failure;
   /** `[on hand, reserved]` of a and b. */
   levels?: [a: [number, number], b: [number, number]];
 }
@@ -54,14 +54,14 @@ const reserveStock: Row[] = [
   ).map(([state, steps]): Row => ({
     outcome: `1. RESERVATION_MISMATCH: another quantity, where it is ${state}`,
     given: [{ reserve: { a: 2 } }, ...steps],
-    when: { reserve: { a: 3 } },
-    then: ["RESERVATION_MISMATCH", "emporium.inventory.v1.Reservation"],
+    ask: { reserve: { a: 3 } },
+    answer: ["RESERVATION_MISMATCH", "emporium.inventory.v1.Reservation"],
   })),
   {
     outcome: "1. RESERVATION_MISMATCH: another product",
     given: [{ reserve: { a: 2 } }],
-    when: { reserve: { b: 2 } },
-    then: ["RESERVATION_MISMATCH", "emporium.inventory.v1.Reservation"],
+    ask: { reserve: { b: 2 } },
+    answer: ["RESERVATION_MISMATCH", "emporium.inventory.v1.Reservation"],
     levels: [
       [10, 2],
       [5, 0],
@@ -70,40 +70,40 @@ const reserveStock: Row[] = [
   {
     outcome: "1. RESERVATION_MISMATCH: one line more",
     given: [{ reserve: { a: 2 } }],
-    when: { reserve: { a: 2, b: 1 } },
-    then: ["RESERVATION_MISMATCH", "emporium.inventory.v1.Reservation"],
+    ask: { reserve: { a: 2, b: 1 } },
+    answer: ["RESERVATION_MISMATCH", "emporium.inventory.v1.Reservation"],
   },
   {
     outcome: "1. RESERVATION_MISMATCH: also where what it stands for was refused",
     given: [{ reserve: { a: 11 } }],
-    when: { reserve: { a: 1 } },
-    then: ["RESERVATION_MISMATCH", "emporium.inventory.v1.Reservation"],
+    ask: { reserve: { a: 1 } },
+    answer: ["RESERVATION_MISMATCH", "emporium.inventory.v1.Reservation"],
     levels: untouched,
   },
   {
     outcome: "1. RESERVATION_MISMATCH comes before PRODUCT_NOT_FOUND",
     given: [{ reserve: { a: 2 } }],
-    when: { reserve: { z: 2 } },
-    then: ["RESERVATION_MISMATCH", "emporium.inventory.v1.Reservation"],
+    ask: { reserve: { z: 2 } },
+    answer: ["RESERVATION_MISMATCH", "emporium.inventory.v1.Reservation"],
   },
   {
     outcome: "2. RESERVATION_NOT_HELD: released before it was ever reserved",
     given: ["release"],
-    when: { reserve: { a: 2 } },
-    then: ["RESERVATION_NOT_HELD", "it is RELEASED"],
+    ask: { reserve: { a: 2 } },
+    answer: ["RESERVATION_NOT_HELD", "it is RELEASED"],
     levels: untouched,
   },
   {
     outcome: "2. RESERVATION_NOT_HELD comes before PRODUCT_NOT_FOUND",
     given: ["release"],
-    when: { reserve: { z: 2 } },
-    then: ["RESERVATION_NOT_HELD", "it is RELEASED"],
+    ask: { reserve: { z: 2 } },
+    answer: ["RESERVATION_NOT_HELD", "it is RELEASED"],
   },
   {
     outcome: "3. OUT_OF_STOCK: the first answer again, also when there is enough by now",
     given: [{ reserve: { a: 11 } }, "10 units of a come in"],
-    when: { reserve: { a: 11 } },
-    then: ["OUT_OF_STOCK", "a: 11 wanted, 10 available"],
+    ask: { reserve: { a: 11 } },
+    answer: ["OUT_OF_STOCK", "a: 11 wanted, 10 available"],
     levels: [
       [20, 0],
       [5, 0],
@@ -112,8 +112,8 @@ const reserveStock: Row[] = [
   {
     outcome: "4. OK: the same again, held once",
     given: [{ reserve: { a: 2, b: 1 } }],
-    when: { reserve: { b: 1, a: 2 } },
-    then: "HELD",
+    ask: { reserve: { b: 1, a: 2 } },
+    answer: "HELD",
     levels: [
       [10, 2],
       [5, 1],
@@ -122,8 +122,8 @@ const reserveStock: Row[] = [
   {
     outcome: "4. OK: as it is now, committed",
     given: [{ reserve: { a: 2 } }, "commit"],
-    when: { reserve: { a: 2 } },
-    then: "COMMITTED",
+    ask: { reserve: { a: 2 } },
+    answer: "COMMITTED",
     levels: [
       [8, 0],
       [5, 0],
@@ -132,50 +132,50 @@ const reserveStock: Row[] = [
   {
     outcome: "4. OK: as it is now, released",
     given: [{ reserve: { a: 2 } }, "release"],
-    when: { reserve: { a: 2 } },
-    then: "RELEASED",
+    ask: { reserve: { a: 2 } },
+    answer: "RELEASED",
     levels: untouched,
   },
   {
     outcome: "4. OK: as it is now, expired, also where no sweep has seen it",
     given: [{ reserve: { a: 2 } }, "time passes"],
-    when: { reserve: { a: 2 } },
-    then: "EXPIRED",
+    ask: { reserve: { a: 2 } },
+    answer: "EXPIRED",
     levels: untouched,
   },
   {
     outcome: "5. PRODUCT_NOT_FOUND names the line",
-    when: { reserve: { a: 1, z: 1 } },
-    then: ["PRODUCT_NOT_FOUND", "lines[1].sku: there is no product z"],
+    ask: { reserve: { a: 1, z: 1 } },
+    answer: ["PRODUCT_NOT_FOUND", "lines[1].sku: there is no product z"],
     levels: untouched,
   },
   {
     outcome: "5. PRODUCT_NOT_FOUND comes before OUT_OF_STOCK",
-    when: { reserve: { a: 11, z: 1 } },
-    then: ["PRODUCT_NOT_FOUND", "lines[1].sku: there is no product z"],
+    ask: { reserve: { a: 11, z: 1 } },
+    answer: ["PRODUCT_NOT_FOUND", "lines[1].sku: there is no product z"],
   },
   {
     outcome: "5. PRODUCT_NOT_FOUND is not remembered",
     given: [{ reserve: { z: 1 } }, "z comes in"],
-    when: { reserve: { z: 1 } },
-    then: "HELD",
+    ask: { reserve: { z: 1 } },
+    answer: "HELD",
   },
   {
     outcome: "6. OUT_OF_STOCK names each product that is short, and nothing is held",
-    when: { reserve: { b: 6, a: 11 } },
-    then: ["OUT_OF_STOCK", "a: 11 wanted, 10 available", "b: 6 wanted, 5 available"],
+    ask: { reserve: { b: 6, a: 11 } },
+    answer: ["OUT_OF_STOCK", "a: 11 wanted, 10 available", "b: 6 wanted, 5 available"],
     levels: untouched,
   },
   {
     outcome: "6. OUT_OF_STOCK: a line that there is enough of is not held either",
-    when: { reserve: { a: 1, b: 6 } },
-    then: ["OUT_OF_STOCK", "b: 6 wanted, 5 available"],
+    ask: { reserve: { a: 1, b: 6 } },
+    answer: ["OUT_OF_STOCK", "b: 6 wanted, 5 available"],
     levels: untouched,
   },
   {
     outcome: "7. OK: HELD, down to the last unit",
-    when: { reserve: { a: 10, b: 5 } },
-    then: "HELD",
+    ask: { reserve: { a: 10, b: 5 } },
+    answer: "HELD",
     levels: [
       [10, 10],
       [5, 5],
@@ -186,14 +186,14 @@ const reserveStock: Row[] = [
 const commitReservation: Row[] = [
   {
     outcome: "1. RESERVATION_NOT_FOUND",
-    when: "commit",
-    then: ["RESERVATION_NOT_FOUND", "emporium.inventory.v1.Reservation"],
+    ask: "commit",
+    answer: ["RESERVATION_NOT_FOUND", "emporium.inventory.v1.Reservation"],
   },
   {
     outcome: "2. OK: committed already; sold once",
     given: [{ reserve: { a: 2 } }, "commit"],
-    when: "commit",
-    then: "COMMITTED",
+    ask: "commit",
+    answer: "COMMITTED",
     levels: [
       [8, 0],
       [5, 0],
@@ -202,47 +202,47 @@ const commitReservation: Row[] = [
   {
     outcome: "2. OK: committed already, and its time has passed since",
     given: [{ reserve: { a: 2 } }, "commit", "time passes"],
-    when: "commit",
-    then: "COMMITTED",
+    ask: "commit",
+    answer: "COMMITTED",
   },
   {
     outcome: "3. RESERVATION_NOT_HELD: refused",
     given: [{ reserve: { a: 11 } }],
-    when: "commit",
-    then: ["RESERVATION_NOT_HELD", "it is REFUSED"],
+    ask: "commit",
+    answer: ["RESERVATION_NOT_HELD", "it is REFUSED"],
   },
   {
     outcome: "3. RESERVATION_NOT_HELD: released",
     given: [{ reserve: { a: 2 } }, "release"],
-    when: "commit",
-    then: ["RESERVATION_NOT_HELD", "it is RELEASED"],
+    ask: "commit",
+    answer: ["RESERVATION_NOT_HELD", "it is RELEASED"],
     levels: untouched,
   },
   {
     outcome: "3. RESERVATION_NOT_HELD: released before it was ever reserved",
     given: ["release"],
-    when: "commit",
-    then: ["RESERVATION_NOT_HELD", "it is RELEASED"],
+    ask: "commit",
+    answer: ["RESERVATION_NOT_HELD", "it is RELEASED"],
   },
   {
     outcome: "4. RESERVATION_EXPIRED: seen only now, and its units are free",
     given: [{ reserve: { a: 2 } }, "time passes"],
-    when: "commit",
-    then: ["RESERVATION_EXPIRED", "it is EXPIRED"],
+    ask: "commit",
+    answer: ["RESERVATION_EXPIRED", "it is EXPIRED"],
     levels: untouched,
   },
   {
     outcome: "4. RESERVATION_EXPIRED: seen by a sweep before",
     given: [{ reserve: { a: 2 } }, "time passes", "sweep"],
-    when: "commit",
-    then: ["RESERVATION_EXPIRED", "it is EXPIRED"],
+    ask: "commit",
+    answer: ["RESERVATION_EXPIRED", "it is EXPIRED"],
     levels: untouched,
   },
   {
     outcome: "5. OK: COMMITTED, and its units have left the warehouse",
     given: [{ reserve: { a: 2, b: 5 } }],
-    when: "commit",
-    then: "COMMITTED",
+    ask: "commit",
+    answer: "COMMITTED",
     levels: [
       [8, 0],
       [0, 0],
@@ -251,39 +251,39 @@ const commitReservation: Row[] = [
 ];
 
 const releaseReservation: Row[] = [
-  { outcome: "1. OK: the id is unknown", when: "release", then: "RELEASED", levels: untouched },
+  { outcome: "1. OK: the id is unknown", ask: "release", answer: "RELEASED", levels: untouched },
   {
     outcome: "2. OK: released already",
     given: [{ reserve: { a: 2 } }, "release"],
-    when: "release",
-    then: "RELEASED",
+    ask: "release",
+    answer: "RELEASED",
     levels: untouched,
   },
   {
     outcome: "2. OK: released already, before it was ever reserved",
     given: ["release"],
-    when: "release",
-    then: "RELEASED",
+    ask: "release",
+    answer: "RELEASED",
   },
   {
     outcome: "2. OK: expired already, also where no sweep has seen it",
     given: [{ reserve: { a: 2 } }, "time passes"],
-    when: "release",
-    then: "EXPIRED",
+    ask: "release",
+    answer: "EXPIRED",
     levels: untouched,
   },
   {
     outcome: "2. OK: refused already",
     given: [{ reserve: { a: 11 } }],
-    when: "release",
-    then: "REFUSED",
+    ask: "release",
+    answer: "REFUSED",
     levels: untouched,
   },
   {
     outcome: "3. RESERVATION_COMMITTED",
     given: [{ reserve: { a: 2 } }, "commit"],
-    when: "release",
-    then: ["RESERVATION_COMMITTED", "it is COMMITTED"],
+    ask: "release",
+    answer: ["RESERVATION_COMMITTED", "it is COMMITTED"],
     levels: [
       [8, 0],
       [5, 0],
@@ -292,8 +292,8 @@ const releaseReservation: Row[] = [
   {
     outcome: "4. OK: RELEASED, and its units are free",
     given: [{ reserve: { a: 2, b: 1 } }],
-    when: "release",
-    then: "RELEASED",
+    ask: "release",
+    answer: "RELEASED",
     levels: untouched,
   },
 ];
@@ -310,19 +310,24 @@ beforeAll(async () => {
 });
 afterAll(() => stack.disposeAsync());
 
-describe("ReserveStock", () => outcomesOf(reserveStock));
-describe("CommitReservation", () => outcomesOf(commitReservation));
-describe("ReleaseReservation", () => outcomesOf(releaseReservation));
+describe("ReserveStock", () => {
+  outcomesOf(reserveStock);
+});
+describe("CommitReservation", () => {
+  outcomesOf(commitReservation);
+});
+describe("ReleaseReservation", () => {
+  outcomesOf(releaseReservation);
+});
 
 function outcomesOf(rows: Row[]) {
-  test.each(rows)("$outcome", async ({ given = [], when, then, levels }) => {
+  test.each(rows)("$outcome", async ({ given = [], ask, answer, levels }) => {
     const id = newId("rsv");
     // products of its own, so that rows do not meet
     const row = `row${++rowsRun}`;
     await stockUp(client, { [`${row}a`]: 10, [`${row}b`]: 5 });
     for (const step of given) await take(step, row, id);
-    const answer = await take(when, row, id);
-    expect(answer).toEqual(then);
+    expect(await take(ask, row, id)).toEqual(answer);
     if (levels) expect(await levelsOf(client, [`${row}a`, `${row}b`])).toEqual(levels);
   });
 }

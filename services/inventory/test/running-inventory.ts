@@ -1,30 +1,41 @@
-import { migrate } from "@emporium/database";
+import { Database, migrate } from "@emporium/database";
 import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { createGrpcClient, type GrpcClient } from "@emporium/grpc";
 import { create, type InventoryConfig, schema } from "@emporium/inventory";
 import { testInfrastructure } from "@emporium/local/test";
 import { movableClock, type MovableClock } from "@emporium/runtime";
+import { PrismaClient } from "../src/generated/prisma/client.js";
 
 export type InventoryClient = GrpcClient<typeof InventoryService>;
 
 /** A database, a stream prefix, and any number of inventories on them. */
 export interface Warehouse {
-  readonly databaseUrl: string;
+  /** To look behind the service. */
+  readonly database: Database<PrismaClient>;
   readonly nats: { servers: string; prefix: string };
   readonly clock: MovableClock;
   /** Starts one more replica and connects to it; it ends with the stack. */
   open(config?: Partial<InventoryConfig>): Promise<InventoryClient>;
 }
 
+/** Makes inventory's tables in an empty database. */
+export async function openTables(url: string, stack: AsyncDisposableStack) {
+  await migrate({ url, schema: schema.schemaPath, migrations: schema.migrationsPath });
+  return stack.use(
+    await Database.open<PrismaClient>({
+      url,
+      client: (adapter) => new PrismaClient({ adapter }),
+      applicationName: "inventory test",
+      poolSize: 2,
+    }),
+  );
+}
+
 /** Makes an empty warehouse; everything in it ends with the stack. */
 export async function emptyWarehouse(stack: AsyncDisposableStack): Promise<Warehouse> {
   const { freshDatabase, freshPrefix, natsUrl } = await testInfrastructure();
   const databaseUrl = await freshDatabase("inventory");
-  await migrate({
-    url: databaseUrl,
-    schema: schema.schemaPath,
-    migrations: schema.migrationsPath,
-  });
+  const database = await openTables(databaseUrl, stack);
   const nats = { servers: natsUrl, prefix: freshPrefix() };
   const clock = movableClock();
   const open = async (config: Partial<InventoryConfig> = {}) => {
@@ -44,5 +55,5 @@ export async function emptyWarehouse(stack: AsyncDisposableStack): Promise<Wareh
       createGrpcClient(InventoryService, { address: `dns:///${inventory.address}` }),
     );
   };
-  return { databaseUrl, nats, clock, open };
+  return { database, nats, clock, open };
 }

@@ -6,21 +6,17 @@ import {
 } from "@emporium/contracts/inventory/v1";
 import { reasonOf } from "@emporium/grpc";
 import { newId } from "@emporium/runtime";
-import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { levelsOf, stockUp } from "./made-up.js";
-import { emptyWarehouse, type InventoryClient } from "./running-inventory.js";
+import { emptyWarehouse, type InventoryClient, type Warehouse } from "./running-inventory.js";
 
 const stack = new AsyncDisposableStack();
+let warehouse: Warehouse;
 let client: InventoryClient;
-let database: pg.Pool;
 
 beforeAll(async () => {
-  const warehouse = await emptyWarehouse(stack);
+  warehouse = await emptyWarehouse(stack);
   client = await warehouse.open();
-  database = stack.adopt(new pg.Pool({ connectionString: warehouse.databaseUrl, max: 1 }), (pool) =>
-    pool.end(),
-  );
 });
 afterAll(() => stack.disposeAsync());
 
@@ -92,14 +88,15 @@ test("a product that does not exist ends the session; what was answered before s
 
 test("each correction of a session is an event of its own", async () => {
   await stockUp(client, { v1: 8, v2: 8 });
-  await database.query("DELETE FROM outbox");
+  await warehouse.database.query(undefined, "DELETE FROM outbox");
   await count([
     ["v1", 7],
     ["v1", 7],
     ["v2", 9],
     ["v2", 9],
   ]);
-  const { rows } = await database.query<{ version: string; payload: Uint8Array }>(
+  const rows = await warehouse.database.query<{ version: bigint; payload: Uint8Array }>(
+    undefined,
     "SELECT version, payload FROM outbox ORDER BY version",
   );
   const events = rows.map(({ payload }) => fromBinary(StockChangedSchema, payload));

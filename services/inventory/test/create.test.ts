@@ -1,0 +1,55 @@
+import {
+  Health,
+  HealthCheckResponse_ServingStatus as Status,
+} from "@emporium/contracts/grpc/health/v1";
+import { InventoryService } from "@emporium/contracts/inventory/v1";
+import { migrate } from "@emporium/database";
+import { createGrpcClient } from "@emporium/grpc";
+import { create, type InventoryConfig, schema } from "@emporium/inventory";
+import { bootInfrastructure } from "@emporium/local";
+import { expect, test } from "vitest";
+import { stockUp } from "./made-up.js";
+
+const patience = { timeout: 15_000, interval: 50 };
+
+function configFor(databaseUrl: string, servers: string): InventoryConfig {
+  return {
+    listen: { host: "127.0.0.1", port: 0 },
+    databaseUrl,
+    nats: { servers, prefix: "shop" },
+    currency: "GBP",
+    logLevel: "silent",
+    shutdownGraceMs: 1_000,
+  };
+}
+
+test("inventory starts before Postgres and NATS do, and serves as soon as both are there", async () => {
+  await using infrastructure = await bootInfrastructure({ durable: false });
+  const { postgres, nats } = infrastructure;
+  const url = await postgres.databases.create("inventory");
+  await migrate({ url, schema: schema.schemaPath, migrations: schema.migrationsPath });
+  await Promise.all([postgres.stop(), nats.stop()]);
+
+  await using inventory = await create(configFor(url, nats.url));
+  const address = `dns:///${inventory.address}`;
+  using health = createGrpcClient(Health, { address });
+  using client = createGrpcClient(InventoryService, { address });
+  const status = async () => Status[(await health.check({})).status];
+  expect(await status()).toBe("NOT_SERVING");
+
+  await postgres.start();
+  expect(await status()).toBe("NOT_SERVING");
+  await nats.start();
+  await expect.poll(status, patience).toBe("SERVING");
+  await stockUp(client, { a: 1 });
+  expect((await client.listProducts({})).products).toHaveLength(1);
+});
+
+test("an address that is taken is told in one line that names what to change", async () => {
+  await using first = await create(configFor("postgresql://127.0.0.1:1/none", "127.0.0.1:1"));
+  const [host = "", port] = first.address.split(":");
+  const config = configFor("postgresql://127.0.0.1:1/none", "127.0.0.1:1");
+  await expect(create({ ...config, listen: { host, port: Number(port) } })).rejects.toThrow(
+    /Cannot listen on .*: it is taken.*GRPC_LISTEN_ADDR/,
+  );
+});
