@@ -41,7 +41,9 @@ export async function create(config: OrdersConfig): Promise<RunningService> {
     graceMs: config.shutdownGraceMs,
     dependencies: {
       postgres: (signal) => database.ping(signal),
-      nats: (signal) => events.ping(signal),
+      nats: async () => {
+        if (!events.ready()) throw new Error("NATS is away");
+      },
     },
     log,
   });

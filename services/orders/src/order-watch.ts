@@ -17,7 +17,7 @@ import { returnMessage } from "./return-message.js";
 import { invalidResumeToken, openToken, sealToken } from "./tokens.js";
 
 /** Changes that wait for a reader in memory; a slower one reads the rest from the database. */
-const WAITING_CHANGES = 64;
+const WAITING_CHANGES = 16;
 
 /** Changes that are read from the database at once; the largest has 0.9 MB. */
 const BACKFILL_SIZE = 8;
@@ -91,13 +91,13 @@ export class OrderWatch {
             yield change;
           }
       } catch (error) {
-        throw error;
+        if (!(error instanceof WatchOverflowError)) throw error;
       }
     }
   }
 
   async *#history(orderId: string, after: bigint, signal: AbortSignal): AsyncGenerator<Change[]> {
-    for (let revision = after; ; ) {
+    for (let revision = after; ;) {
       const rows = await this.database.transaction(signal, (tx) =>
         tx.orderChange.findMany({
           where: { orderId, revision: { gt: revision } },

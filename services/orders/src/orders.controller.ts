@@ -43,8 +43,8 @@ export class OrdersController implements ServiceImpl<typeof OrderService> {
     return { return: await this.returns.take(request, signal) };
   }
 
-  async *watchOrder({ orderId, resumeToken }: WatchOrderRequest, { signal }: HandlerContext) {
-    yield* this.watches.watch(orderId, resumeToken, signal);
+  async *watchOrder(request: WatchOrderRequest, { signal }: HandlerContext) {
+    yield* this.watches.watch(request, signal);
   }
 
   async *exportOrders(request: ExportOrdersRequest, { signal }: HandlerContext) {

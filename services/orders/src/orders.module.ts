@@ -14,7 +14,7 @@ import { Returns } from "./returns.js";
 /** What the service's parts share. */
 interface Shared {
   database: Database<PrismaClient>;
-  events: Events;
+  events: Events<PrismaClient>;
   inventoryAddress: string;
   settings: Settings;
 }

@@ -4,7 +4,7 @@ import { openToken, sealToken } from "./tokens.js";
 
 test("a token gives back what was put into it", () => {
   fc.assert(
-    fc.property(fc.array(fc.string({ unit: "binary" })), (parts) => {
+    fc.property(fc.array(fc.string({ unit: "binary" }), { maxLength: 4 }), (parts) => {
       expect(openToken("WatchOrder.1", sealToken("WatchOrder.1", parts))).toEqual(parts);
     }),
   );

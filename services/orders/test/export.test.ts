@@ -9,7 +9,7 @@ import { outcomeOf } from "./outcome.js";
 import { line, newId, orderRequest } from "./requests.js";
 import { type RunningOrders, runOrders } from "./running-orders.js";
 
-const ORDERS = 4000;
+const ORDERS = 3000;
 const FIRST = Date.parse("2026-11-01T00:00:00Z");
 
 let shop: RunningOrders;
@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => shop?.[Symbol.asyncDispose]());
 
-/** Orders of 10 kB each, two in each millisecond; as much of them as reading needs. */
+/** Orders of 5 kB each, two in each millisecond; as much of them as reading needs. */
 async function insertOrders(from: number, count: number): Promise<void> {
   const orders = Array.from({ length: count }, (_, at) => {
     const createTime = new Date(FIRST + Math.floor((from + at) / 2));
@@ -28,7 +28,7 @@ async function insertOrders(from: number, count: number): Promise<void> {
       customerId: "alice",
       state: "PLACED",
       currency: "GBP",
-      total: 6000n,
+      total: 3000n,
       refunded: 0n,
       shippingAddress: null,
       checkoutId: newId("chk"),
@@ -36,7 +36,7 @@ async function insertOrders(from: number, count: number): Promise<void> {
       updateTime: createTime,
       revision: 1n,
       cancelReason: null,
-      lines: Array.from({ length: 60 }, (_, lineNo) => ({
+      lines: Array.from({ length: 30 }, (_, lineNo) => ({
         lineNo,
         sku: `S${lineNo}`,
         title: "A title of some length ".repeat(6),
@@ -51,7 +51,7 @@ async function insertOrders(from: number, count: number): Promise<void> {
     `WITH placed AS (
        INSERT INTO orders (order_id, customer_id, currency, total, checkout_id, create_time,
                            update_time, content_hash)
-       SELECT order_id, 'alice', 'GBP', 6000, '', create_time, create_time, ''
+       SELECT order_id, 'alice', 'GBP', 3000, '', create_time, create_time, ''
        FROM unnest($1::text[], $2::timestamptz[]) AS new (order_id, create_time)
      )
      INSERT INTO order_changes (order_id, revision, snapshot)
@@ -79,21 +79,22 @@ test("an export of thousands to a slow reader holds a page in memory, not the ex
   let read = 0;
   let bytes = 0;
   let previous = "";
+  let ordered = true;
   let least = Infinity;
   let most = 0;
   for await (const message of shop.orders.exportOrders({})) {
-    expect(keyOf(message) > previous).toBe(true);
+    ordered &&= keyOf(message) > previous;
     previous = keyOf(message);
     bytes += toBinary(OrderSchema, message.order!).byteLength;
-    if (++read % 400 !== 0) continue;
+    if (++read % 300 !== 0) continue;
     // what runs ahead of the reader has time to do so here
     await new Promise((resolve) => setTimeout(resolve, 20));
     least = Math.min(least, used());
     most = Math.max(most, used());
   }
-  expect(read).toBe(ORDERS);
-  expect(bytes).toBeGreaterThan(35e6);
-  expect(most - least).toBeLessThan(12);
+  expect({ read, ordered }).toEqual({ read: ORDERS, ordered: true });
+  expect(bytes).toBeGreaterThan(14e6);
+  expect(most - least).toBeLessThan(7);
 });
 
 test("start_time is in the span and end_time is not", async () => {

@@ -28,6 +28,8 @@ export interface RunningOrders extends AsyncDisposable {
   readonly clock: MovableClock;
   /** The service's own tables. */
   readonly database: Database<PrismaClient>;
+  /** Where the events go. */
+  readonly nats: { servers: string; prefix: string };
   /** SKUs that inventory does not know; it knows all others. */
   readonly unknownSkus: Set<string>;
   /** Starts another process on the same database and streams. */
@@ -53,10 +55,11 @@ export async function runOrders(): Promise<RunningOrders> {
   const unknownSkus = new Set<string>();
   const inventory = parts.use(await runInventory(unknownSkus));
   const clock = movableClock(new Date("2026-12-01T09:00:00Z"));
+  const nats = { servers: infrastructure.natsUrl, prefix: infrastructure.freshPrefix() };
   const config = {
     listen: { host: "127.0.0.1", port: 0 },
     databaseUrl,
-    nats: { servers: infrastructure.natsUrl, prefix: infrastructure.freshPrefix() },
+    nats,
     inventoryAddress: `dns:///${inventory.address}`,
     currency: "GBP",
     logLevel: "warn",
@@ -79,6 +82,7 @@ export async function runOrders(): Promise<RunningOrders> {
     orders,
     clock,
     database,
+    nats,
     unknownSkus,
     startReplica,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
