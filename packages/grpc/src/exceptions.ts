@@ -44,9 +44,7 @@ const httpCodes: Record<number, Code> = {
  */
 export function toConnectError(error: unknown, log: ErrorLog): ConnectError {
   if (error instanceof ConnectError)
-    return error.code === Code.Internal && error.details.length === 0
-      ? internal(error, log)
-      : error;
+    return saysNothing(error) && error.details.length === 0 ? internal(error, log) : error;
   if (isServiceError(error)) return fromStatus(error);
   if (error instanceof HttpException) {
     const code = httpCodes[error.getStatus()];
@@ -59,6 +57,11 @@ export function toConnectError(error: unknown, log: ErrorLog): ConnectError {
   if (error instanceof Error && error.name === "TimeoutError")
     return new ConnectError("Deadline exceeded", Code.DeadlineExceeded);
   return internal(error, log);
+}
+
+/** Codes for what nobody foresaw: their texts are not meant for callers. */
+function saysNothing({ code }: ConnectError): boolean {
+  return code === Code.Internal || code === Code.Unknown;
 }
 
 function fromGrpcException(error: GrpcException, log: ErrorLog): ConnectError {

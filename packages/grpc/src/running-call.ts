@@ -47,7 +47,7 @@ export class RunningCall {
     private readonly server: CallSurroundings,
     /** Whether the caller waits for one answer, and so for the handler's end. */
     readonly awaitsAnswer: boolean,
-    private readonly send: (error: ConnectError) => void,
+    private readonly send: (error: ConnectError, trailers: Headers | undefined) => void,
   ) {
     const { longestMs, gzip } = policyOf(method);
     const named = call.getDeadline();
@@ -93,7 +93,7 @@ export class RunningCall {
 
   /** Ends it now with this error. */
   end(error: ConnectError): void {
-    if (this.finish(error)) this.send(error);
+    if (this.finish(error)) this.send(error, this.context.trailersToSend);
   }
 
   /** Ends it with whatever was thrown. */

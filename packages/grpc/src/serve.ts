@@ -84,7 +84,7 @@ function answerOne<Input>(
   invoke: InvokeOne<Input>,
   options: ServeOptions,
 ): void {
-  const send = (error: ConnectError) => callback(toStatus(error));
+  const send = (error: ConnectError, trailers?: Headers) => callback(toStatus(error, trailers));
   const refusal = options.refusal?.();
   if (refusal) return send(refusal);
   const running = new RunningCall(method, call, options, true, send);
@@ -108,8 +108,8 @@ function answerMany<Input>(
   invoke: InvokeMany<Input>,
   options: ServeOptions,
 ): void {
-  const send = (error: ConnectError) =>
-    void call.emit("error", Object.assign(new Error(error.rawMessage), toStatus(error)));
+  const send = (error: ConnectError, trailers?: Headers) =>
+    void call.emit("error", Object.assign(new Error(error.rawMessage), toStatus(error, trailers)));
   const refusal = options.refusal?.();
   if (refusal) return send(refusal);
   let resume: (() => void) | undefined;

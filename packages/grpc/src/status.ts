@@ -8,18 +8,28 @@ import { toHeaders, toMetadata } from "./metadata.js";
 /** Trailer that carries `google.rpc.Status` with the details of an error. */
 const DETAILS = "grpc-status-details-bin";
 
-/** What the wire says of an error: code, message, and the details as a trailer. */
-export function toStatus(error: ConnectError): StatusObject {
-  const metadata = toMetadata(error.metadata);
+/** Most characters of an error's text. Together with the details it must stay under 8 KiB, encoded. */
+const MOST_TEXT = 500;
+
+/** Most bytes of all details; what comes after is left out. `ErrorInfo` comes first. */
+const MOST_DETAILS = 4096;
+
+/** What the wire says of an error: code, message, the details as a trailer, and other trailers. */
+export function toStatus(error: ConnectError, trailers?: Headers): StatusObject {
+  const metadata = toMetadata(error.metadata, trailers && toMetadata(trailers));
+  const text =
+    error.rawMessage.length > MOST_TEXT
+      ? `${error.rawMessage.slice(0, MOST_TEXT)}…`
+      : error.rawMessage;
   if (error.details.length > 0) {
-    const details = error.details.map(packDetail);
-    const bytes = toBinary(
-      StatusSchema,
-      create(StatusSchema, { code: error.code, message: error.rawMessage, details }),
-    );
-    metadata.set(DETAILS, Buffer.from(bytes));
+    let room = MOST_DETAILS;
+    const details = error.details
+      .map(packDetail)
+      .filter(({ value }) => (room -= value.byteLength) >= 0);
+    const status = create(StatusSchema, { code: error.code, message: text, details });
+    metadata.set(DETAILS, Buffer.from(toBinary(StatusSchema, status)));
   }
-  return { code: error.code as number, details: error.rawMessage, metadata };
+  return { code: error.code as number, details: text, metadata };
 }
 
 function packDetail(detail: ConnectError["details"][number]): Any {
