@@ -16,7 +16,13 @@ import {
   Reason as OrdersReason,
   ReasonSchema as OrdersReasonSchema,
 } from "@emporium/contracts/orders/v1";
-import { createFailure, type HandlerContext, type ServiceImpl } from "@emporium/grpc";
+import {
+  Code,
+  ConnectError,
+  createFailure,
+  type HandlerContext,
+  type ServiceImpl,
+} from "@emporium/grpc";
 import type { Faults } from "./faults.js";
 
 const inventoryFailure = createFailure<InventoryReason>(InventoryReasonSchema);
@@ -53,6 +59,12 @@ export class Warehouse {
       revision: (before?.revision ?? 0n) + 1n,
     });
     this.#tell();
+  }
+
+  /** Every watch of stock that is open fails. */
+  breakWatches(): void {
+    this.#changed.reject(new ConnectError("connection reset", Code.Unavailable));
+    this.#changed = Promise.withResolvers();
   }
 
   /** The time of a purchase's reservation runs out. */

@@ -1,0 +1,102 @@
+import type { DescService } from "@bufbuild/protobuf";
+import { CheckoutService } from "@emporium/contracts/checkout/v1";
+import { InventoryService } from "@emporium/contracts/inventory/v1";
+import { OrderService } from "@emporium/contracts/orders/v1";
+import { Database, migrate } from "@emporium/database";
+import { Events } from "@emporium/events";
+import { createGrpcClient, type GrpcClient, GrpcServer, type ServiceImpl } from "@emporium/grpc";
+import { testInfrastructure } from "@emporium/local/test";
+import { movableClock } from "@emporium/runtime";
+import { PrismaClient } from "../src/generated/prisma/client.js";
+import { type CheckoutConfig, create, schema } from "../src/index.js";
+import { Faults } from "./faults.js";
+import { OrderBook, Warehouse } from "./other-services.js";
+
+/** Checkout as it runs in production, one process or more, with the other services in memory. */
+export class RunningCheckout {
+  readonly clock = movableClock(new Date("2026-12-01T09:00:00Z"));
+  /** Orders' own outbox, for events that orders would publish. */
+  readonly orders: Database<PrismaClient>;
+
+  private constructor(
+    readonly config: CheckoutConfig,
+    readonly database: Database<PrismaClient>,
+    orders: Database<PrismaClient>,
+    readonly faults: Faults,
+    readonly warehouse: Warehouse,
+    readonly orderBook: OrderBook,
+    private readonly stack: AsyncDisposableStack,
+  ) {
+    this.orders = orders;
+  }
+
+  /** Prepares all but checkout itself; everything ends with the stack. */
+  static async prepare(stack: AsyncDisposableStack): Promise<RunningCheckout> {
+    const { freshDatabase, freshPrefix, natsUrl } = await testInfrastructure();
+    const faults = new Faults();
+    const warehouse = new Warehouse(faults);
+    const orderBook = new OrderBook(faults);
+    const [inventoryAddress, ordersAddress] = await Promise.all([
+      serve(stack, InventoryService, warehouse.service),
+      serve(stack, OrderService, orderBook.service),
+    ]);
+    const nats = { servers: natsUrl, prefix: freshPrefix() };
+    const [databaseUrl, ordersUrl] = await Promise.all(
+      ["checkout", "orders"].map(async (name) => migrated(await freshDatabase(name))),
+    );
+    const database = stack.use(await openDatabase(databaseUrl!));
+    const orders = stack.use(await openDatabase(ordersUrl!));
+    const events = stack.use(await Events.connect({ ...nats, source: "orders", database: orders }));
+    events.startRelay();
+    const config: CheckoutConfig = {
+      listen: { host: "127.0.0.1", port: 0 },
+      databaseUrl: databaseUrl!,
+      nats,
+      inventoryAddress,
+      ordersAddress,
+      currency: "GBP",
+      logLevel: "silent",
+      shutdownGraceMs: 1_000,
+      slowPaymentMs: 100,
+      saga: { lingerMs: 5, takeoverMs: 50 },
+    };
+    warehouse.stock("TEA", 1_000_000, 250);
+    warehouse.stock("CUP", 1_000_000, 1_099);
+    return new RunningCheckout(config, database, orders, faults, warehouse, orderBook, stack);
+  }
+
+  /** Starts one more process and connects to it. */
+  async start(differs: Partial<CheckoutConfig> = {}): Promise<GrpcClient<typeof CheckoutService>> {
+    const service = this.stack.use(await create({ ...this.config, clock: this.clock, ...differs }));
+    return this.stack.use(
+      createGrpcClient(CheckoutService, { address: `dns:///${service.address}` }),
+    );
+  }
+}
+
+async function serve<Service extends DescService>(
+  stack: AsyncDisposableStack,
+  service: Service,
+  handlers: Partial<ServiceImpl<Service>>,
+): Promise<string> {
+  const server = new GrpcServer({ listen: { host: "127.0.0.1", port: 0 }, graceMs: 500 });
+  server.addService(service, handlers as ServiceImpl<Service>);
+  await new Promise<void>((resolve, reject) =>
+    server.listen((error) => (error ? reject(error) : resolve())),
+  );
+  stack.defer(() => server.close());
+  return `dns:///${server.address}`;
+}
+
+async function migrated(url: string): Promise<string> {
+  await migrate({ url, schema: schema.schemaPath, migrations: schema.migrationsPath });
+  return url;
+}
+
+function openDatabase(url: string): Promise<Database<PrismaClient>> {
+  return Database.open<PrismaClient>({
+    url,
+    client: (adapter) => new PrismaClient({ adapter }),
+    applicationName: "test",
+  });
+}
