@@ -31,13 +31,15 @@ export interface Settings {
 /** Under which token Nest knows the `Settings`. */
 export const SETTINGS = Symbol("Settings");
 
+const NATS_URLS = "one nats:// URL, or several with commas between";
+
 const Environment = z.object({
   GRPC_LISTEN_ADDR: z
     .string()
     .regex(/^.+:\d{1,5}$/, "host:port")
     .default("127.0.0.1:50051"),
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: "a postgresql:// URL" }),
-  NATS_URL: z.string().min(1, "one nats:// URL, or several with commas between"),
+  NATS_URL: z.string(NATS_URLS).min(1, NATS_URLS),
   EVENT_PREFIX: z
     .string()
     .regex(/^[a-z0-9-]+$/, "small letters, digits and hyphens")

@@ -57,10 +57,12 @@ export async function create(config: OrdersConfig): Promise<RunningService> {
   const app = await NestFactory.createMicroservice(GrpcModule.around(module), {
     strategy: server,
     logger: nestLogger(log),
+    abortOnError: false,
   });
   parts.defer(() => app.close());
   await app.listen();
   events.startRelay();
+  log.info({ address: server.address }, "Orders are served");
   const running = parts.move();
   return { name, address: server.address, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

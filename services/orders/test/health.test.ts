@@ -6,29 +6,46 @@ import { OrderService } from "@emporium/contracts/orders/v1";
 import { migrate } from "@emporium/database";
 import { createGrpcClient } from "@emporium/grpc";
 import { testInfrastructure } from "@emporium/local/test";
-import { expect, test } from "vitest";
-import { create, schema } from "../src/index.js";
+import { beforeAll, expect, test } from "vitest";
+import { create, type OrdersConfig, schema } from "../src/index.js";
 
-test("orders start without a database, and serve when it is there", async () => {
-  const { databases, freshPrefix, natsUrl } = await testInfrastructure();
-  const name = `orders_${freshPrefix().replace("-", "_")}`;
-  await using service = await create({
+const { databases, freshPrefix, natsUrl } = await testInfrastructure();
+
+/** A process whose database is not there yet. */
+let config: OrdersConfig;
+let databaseName: string;
+beforeAll(() => {
+  const prefix = freshPrefix();
+  databaseName = `orders_${prefix.replace("-", "_")}`;
+  config = {
     listen: { host: "127.0.0.1", port: 0 },
-    databaseUrl: databases.url(name),
-    nats: { servers: natsUrl, prefix: freshPrefix() },
+    databaseUrl: databases.url(databaseName),
+    nats: { servers: natsUrl, prefix },
     inventoryAddress: "dns:///127.0.0.1:1",
     currency: "GBP",
     logLevel: "silent",
     shutdownGraceMs: 1000,
-  });
+  };
+});
+
+test("orders start without a database, and serve when it is there", async () => {
+  await using service = await create(config);
   using health = createGrpcClient(Health, { address: `dns:///${service.address}` });
   const statuses = health.watch({ service: OrderService.typeName })[Symbol.asyncIterator]();
   expect((await statuses.next()).value).toMatchObject({ status: Status.NOT_SERVING });
   const { status } = await health.check({ service: "liveness" });
   expect(status).toBe(Status.SERVING);
 
-  const url = await databases.create(name);
+  const url = await databases.create(databaseName);
   await migrate({ url, schema: schema.schemaPath, migrations: schema.migrationsPath });
   expect((await statuses.next()).value).toMatchObject({ status: Status.SERVING });
   await statuses.return?.();
+});
+
+test("orders on an address that is taken reject, and leave the other process alone", async () => {
+  await using service = await create(config);
+  const port = Number(service.address.split(":").at(-1));
+  await expect(create({ ...config, listen: { ...config.listen, port } })).rejects.toThrow("taken");
+  using health = createGrpcClient(Health, { address: `dns:///${service.address}` });
+  expect(await health.check({ service: "liveness" })).toMatchObject({ status: Status.SERVING });
 });
