@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import type { Interceptor, ServiceImpl } from "@connectrpc/connect";
 import { Health as HealthService } from "@emporium/contracts/grpc/health/v1";
@@ -176,6 +177,8 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
 
   async #drain(): Promise<void> {
     this.health.drain();
+    // Those who watch hear NOT_SERVING before their stream ends.
+    await setImmediate();
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     this.#end((call) => !call.awaitsAnswer);
     const grace = setTimeout(() => {
