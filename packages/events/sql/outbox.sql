@@ -5,8 +5,8 @@
 -- its publication, so that whatever the stream loses can be published again.
 CREATE TABLE outbox (
   id                 uuid        NOT NULL,
-  aggregate_type     text        NOT NULL,
-  aggregate_id       text        NOT NULL,
+  aggregate_type     text        COLLATE "C" NOT NULL,
+  aggregate_id       text        COLLATE "C" NOT NULL,
   version            bigint      NOT NULL CHECK (version > 0),
   type               text        NOT NULL,
   payload            bytea       NOT NULL,
@@ -45,19 +45,17 @@ INSERT INTO outbox_lane (lane) SELECT generate_series(0, 31);
 
 -- What was taken in, once for each consumer, written in the transaction of its effect.
 CREATE TABLE inbox (
-  consumer    text        NOT NULL,
+  consumer    text        COLLATE "C" NOT NULL,
   event_id    uuid        NOT NULL,
   create_time timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT inbox_pkey PRIMARY KEY (consumer, event_id)
 );
 
-CREATE INDEX inbox_create_time_idx ON inbox USING brin (create_time);
-
 -- How far each consumer is with each aggregate. Versions are taken one after the other.
 CREATE TABLE inbox_position (
-  consumer       text   NOT NULL,
-  aggregate_type text   NOT NULL,
-  aggregate_id   text   NOT NULL,
+  consumer       text   COLLATE "C" NOT NULL,
+  aggregate_type text   COLLATE "C" NOT NULL,
+  aggregate_id   text   COLLATE "C" NOT NULL,
   version        bigint NOT NULL,
   CONSTRAINT inbox_position_pkey PRIMARY KEY (consumer, aggregate_type, aggregate_id)
 ) WITH (fillfactor = 90);
@@ -65,12 +63,12 @@ CREATE TABLE inbox_position (
 -- What could not be taken in so far. With a dead_time it is a dead letter, and later versions of its
 -- aggregate become dead letters too instead of overtaking it. The row goes when the effect comes.
 CREATE TABLE inbox_failure (
-  consumer       text        NOT NULL,
+  consumer       text        COLLATE "C" NOT NULL,
   event_id       uuid        NOT NULL,
   -- Id of the message that brought the event: another one when it is sent again from the dead letters.
   message_id     uuid        NOT NULL,
-  aggregate_type text        NOT NULL,
-  aggregate_id   text        NOT NULL,
+  aggregate_type text        COLLATE "C" NOT NULL,
+  aggregate_id   text        COLLATE "C" NOT NULL,
   version        bigint      NOT NULL,
   attempts       integer     NOT NULL DEFAULT 0,
   error          text,

@@ -1,0 +1,19 @@
+export type { DeadLetter, DeadLetterFilter, DeadLetterKey, DeadReason } from "./dead-letters.js";
+export type { EventMeta } from "./envelope.js";
+export { Events, type ConsumeOptions, type EventsOptions } from "./events.js";
+export type { AtFaultPoint, FaultPoint } from "./fault-point.js";
+export type { Feed, FeedEvent } from "./feed.js";
+export { on, type Handler } from "./handler.js";
+export { UnsupportedServerError, type NatsOptions } from "./link.js";
+export type { Logger } from "./logger.js";
+export type { Source } from "./names.js";
+export { outboxEvent, type OutboxEventInit } from "./outbox-event.js";
+export { formatPosition, parsePosition, type StreamPosition } from "./position.js";
+export type { StreamOptions } from "./streams.js";
+export {
+  watch,
+  WatchOverflowError,
+  type Seen,
+  type WatchBatch,
+  type WatchOptions,
+} from "./watch.js";
