@@ -35,8 +35,13 @@ export class CallContext implements HandlerContext {
     readonly method: DescMethod,
     readonly metadata: Metadata,
     readonly deadline: number,
-    readonly peer: string,
+    private readonly call: { getPeer(): string },
   ) {}
+
+  /** Address that the call came from. */
+  get peer(): string {
+    return this.call.getPeer();
+  }
 
   get service() {
     return this.method.parent;

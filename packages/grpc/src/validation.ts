@@ -4,7 +4,18 @@ import type { ConnectError } from "@connectrpc/connect";
 import { EngineReason } from "@emporium/contracts/options/v1";
 import { engineFailure } from "./failure.js";
 
-const validator = createValidator();
+/**
+ * Patterns come from the contract, whose authors are trusted, and not from callers: they need no
+ * protection from catastrophic ones, and RegExp is several times as fast as the RE2 that protovalidate brings along.
+ */
+const patterns = new Map<string, RegExp>();
+const validator = createValidator({
+  regexMatch(pattern, against) {
+    let compiled = patterns.get(pattern);
+    if (!compiled) patterns.set(pattern, (compiled = new RegExp(pattern, "u")));
+    return compiled.test(against);
+  },
+});
 
 /** Most violations that a reply carries; trailers must stay under 8 KiB. */
 const MOST_VIOLATIONS = 20;
