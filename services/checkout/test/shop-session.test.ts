@@ -5,10 +5,11 @@ import {
   Reason,
 } from "@emporium/contracts/checkout/v1";
 import { type Client, Code, reasonOf } from "@emporium/grpc";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { Conversation } from "./conversation.js";
 import { RunningCheckout } from "./running-checkout.js";
 import { newId } from "./shop.js";
+import { soon } from "./soon.js";
 
 const stack = new AsyncDisposableStack();
 let running: RunningCheckout;
@@ -74,7 +75,7 @@ test("a cart is told again when the stock of a product in it changes, the latest
   expect(await visit.hear("cart")).toMatchObject({ available: false, lines: [{ available: 2n }] });
   visit.setLine("POT", 0n);
   expect((await visit.hear("cart")).lines).toEqual([]);
-  await vi.waitFor(() => expect(running.warehouse.openWatches).toBe(0));
+  await soon(() => expect(running.warehouse.openWatches).toBe(0));
 });
 
 test("a wrong edit is rejected and changes nothing", async () => {
@@ -157,8 +158,8 @@ test("a visitor who hangs up leaves no watch open, and his purchase goes on", as
   await visit.hear("step");
   expect(running.warehouse.openWatches).toBeGreaterThan(0);
   visit.leave();
-  await vi.waitFor(() => expect(running.warehouse.openWatches).toBe(0));
-  await vi.waitFor(async () => {
+  await soon(() => expect(running.warehouse.openWatches).toBe(0));
+  await soon(async () => {
     const { checkout } = await client.getCheckout({ checkoutId });
     expect(checkout?.state).toBe(CheckoutState.COMPLETED);
   });
@@ -169,7 +170,7 @@ test("a watch of stock that breaks is opened again", async () => {
   await using visit = new Conversation(client);
   visit.say(start).setLine("MUG", 1n);
   await visit.hear("cart");
-  await vi.waitFor(() => expect(running.warehouse.openWatches).toBe(1));
+  await soon(() => expect(running.warehouse.openWatches).toBe(1));
   running.warehouse.breakWatches();
   running.warehouse.stock("MUG", 7);
   expect(await visit.hear("cart")).toMatchObject({ lines: [{ available: 7n }] });
