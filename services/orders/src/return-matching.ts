@@ -26,13 +26,13 @@ export type ReturnMatch =
   | { outcome: "exceeds"; excesses: Excess[] }
   | { outcome: "fits"; prices: bigint[]; refund: bigint; back: SoldLine[]; complete: boolean };
 
-export interface LineMismatch {
+interface LineMismatch {
   index: number;
   field: "sku" | "unit_price";
   description: string;
 }
 
-export interface Excess {
+interface Excess {
   sku: string;
   description: string;
 }
