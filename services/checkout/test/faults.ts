@@ -4,7 +4,7 @@ import { Code, ConnectError } from "@emporium/grpc";
  * What becomes of one call: done, as without a script; refused by the rules; failed before it did anything; done, and the
  * answer lost; never arrived, or done and never answered, until the caller gives up.
  */
-export type Fault = "done" | "refused" | "failed" | "lost" | "stuck" | "unanswered";
+export type Fault = "done" | "failed" | "lost" | "stuck" | "unanswered";
 
 /**
  * A script of what goes wrong: for one purchase and one kind of call, faults in the order they
@@ -12,12 +12,19 @@ export type Fault = "done" | "refused" | "failed" | "lost" | "stuck" | "unanswer
  */
 export class Faults {
   readonly #script = new Map<string, Fault[]>();
+  readonly #refused = new Set<string>();
   /** Calls that came, as `<call> <id without its prefix>`. */
   readonly calls: string[] = [];
 
   add(id: string, call: string, ...faults: Fault[]): this {
     const key = keyOf(call, id);
     this.#script.set(key, [...(this.#script.get(key) ?? []), ...faults]);
+    return this;
+  }
+
+  /** From now on the rules refuse this call, however often it comes. */
+  refuse(id: string, call: string): this {
+    this.#refused.add(keyOf(call, id));
     return this;
   }
 
@@ -31,23 +38,25 @@ export class Faults {
     call: string,
     id: string,
     signal: AbortSignal,
-    work: () => T | Promise<T>,
+    does: () => T | Promise<T>,
     refusal: () => Error = () => new ConnectError("refused", Code.FailedPrecondition),
   ): Promise<T> {
     const key = keyOf(call, id);
     this.calls.push(key);
+    const work = async () => {
+      if (this.#refused.has(key)) throw refusal();
+      return does();
+    };
     switch (this.#script.get(key)?.shift()) {
-      case "refused":
-        throw refusal();
       case "failed":
         throw new ConnectError("connection refused", Code.Unavailable);
       case "lost":
-        await work();
+        await work().catch(() => undefined);
         throw new ConnectError("connection reset", Code.Unavailable);
       case "stuck":
         return stuck(signal);
       case "unanswered":
-        await work();
+        await work().catch(() => undefined);
         return stuck(signal);
       case "done":
       case undefined:

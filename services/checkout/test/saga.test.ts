@@ -102,7 +102,7 @@ describe.concurrent("a refusal undoes what was done", () => {
   ];
   test.for(refusals)("$call refused: $reason", async ({ call, reason, steps }) => {
     const request = purchase();
-    shop.faults.add(request.checkoutId, call, "refused");
+    shop.faults.refuse(request.checkoutId, call);
     const refused = await buy(request);
     expect(refused).toMatchObject({ reason, books: { state: "REFUSED", refusal: reason, steps } });
   });
@@ -120,7 +120,7 @@ describe.concurrent("a refusal undoes what was done", () => {
 
   test("an order that orders will not have is an error of ours, and nothing is left", async () => {
     const request = purchase();
-    shop.faults.add(request.checkoutId, "createOrder", "refused", "refused");
+    shop.faults.refuse(request.checkoutId, "createOrder");
     const { failure, books } = await buy(request);
     expect(failure).not.toBeInstanceOf(ConnectError);
     expect(books).toMatchObject({ state: "REFUSED", refusal: "UNSPECIFIED", order: undefined });
@@ -134,7 +134,7 @@ describe.concurrent("a refusal undoes what was done", () => {
   test.for(cases)("also when $call is $fault on the way back", async ({ call, fault }) => {
     const request = purchase();
     const { checkoutId } = request;
-    shop.faults.add(checkoutId, "commitReservation", "refused");
+    shop.faults.refuse(checkoutId, "commitReservation");
     // The order is created on the way there, too.
     if (call === "createOrder") shop.faults.add(checkoutId, call, "done");
     shop.faults.add(checkoutId, call, fault, "failed");
@@ -145,7 +145,7 @@ describe.concurrent("a refusal undoes what was done", () => {
 
   test("a refusal is remembered with its details, and what was refused is not tried again", async () => {
     const request = purchase();
-    shop.faults.add(request.checkoutId, "reserveStock", "refused");
+    shop.faults.refuse(request.checkoutId, "reserveStock");
     const { failure } = await buy(request);
     const violations = findDetail(failure, PreconditionFailureSchema)?.violations;
     expect(violations).toMatchObject([{ type: "STOCK", subject: "TEA" }]);

@@ -55,7 +55,7 @@ test("failures arrive with code, reason and details; what the contract forbids c
 
 test("what is broken on our side is INTERNAL, the same each time, and says no more", async () => {
   const request = purchase();
-  running.faults.add(request.checkoutId, "createOrder", "refused", "refused");
+  running.faults.refuse(request.checkoutId, "createOrder");
   for (const client of [here, there]) {
     const failure = await client.completeOrder(request).catch((e: unknown) => e);
     expect(failure).toMatchObject({ code: Code.Internal });

@@ -86,7 +86,7 @@ describe.concurrent("a process that dies is taken over by another, and wakes up 
   ];
   test.for(undoing)("%s: it is undone to the end", async (place) => {
     const request = purchase();
-    shop.faults.add(request.checkoutId, "commitReservation", "refused");
+    shop.faults.refuse(request.checkoutId, "commitReservation");
     const books = await survive(await stopAt(place, request));
     expect(books).toMatchObject({
       refusal: "RESERVATION_EXPIRED",
@@ -99,7 +99,7 @@ describe.concurrent("a process that dies is taken over by another, and wakes up 
 
   test.for<FaultPointName>(["after-complete", "after-refuse"])("%s: it was over", async (place) => {
     const request = purchase();
-    if (place === "after-refuse") shop.faults.add(request.checkoutId, "reserveStock", "refused");
+    if (place === "after-refuse") shop.faults.refuse(request.checkoutId, "reserveStock");
     const books = await survive(await stopAt(place, request));
     expect(books.steps).not.toContain("TAKEN_OVER");
   });
