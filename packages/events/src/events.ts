@@ -134,8 +134,8 @@ export class Events<Client extends PrismaClientLike> implements AsyncDisposable 
       prune: (below: string, signal: AbortSignal) =>
         pruneOutbox(database, { below, retentionMs: outboxRetentionMs, signal }),
     };
-    this.#run((signal) => dropOldRows(kept, this.#logger, signal));
-    this.#run(async (signal) => {
+    void this.#run((signal) => dropOldRows(kept, this.#logger, signal));
+    void this.#run(async (signal) => {
       using _commits = database.onCommit(() => {
         relay.poke();
         database.notify(CHANNEL);

@@ -25,7 +25,7 @@ interface FollowerParts {
 export function openFeed(parts: FollowerParts, signal: AbortSignal): [Feed, () => Promise<void>] {
   let following: Promise<void> | undefined;
   const feed: Feed = new Feed({
-    onFirst: () => (following ??= follow(feed, parts, signal)),
+    onFirst: () => void (following ??= follow(feed, parts, signal)),
     replay: (from, until, options) => replay(parts, from, until, options),
   });
   return [feed, async () => following];

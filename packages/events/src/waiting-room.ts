@@ -23,7 +23,7 @@ interface Guest {
 export class WaitingRoom {
   readonly #guests = new Set<Guest>();
   readonly #positions: (events: Delivery[], signal: AbortSignal) => Promise<bigint[]>;
-  #looking: Promise<void> | undefined;
+  #looking = false;
 
   constructor(positions: (events: Delivery[], signal: AbortSignal) => Promise<bigint[]>) {
     this.#positions = positions;
@@ -35,7 +35,7 @@ export class WaitingRoom {
     const { promise, resolve: leave } = Promise.withResolvers<boolean>();
     const leaveAtMs = performance.now() + LONGEST_STAY_MS;
     this.#guests.add({ event, leaveAtMs, leave });
-    this.#looking ??= this.#look(signal).finally(() => (this.#looking = undefined));
+    if (!this.#looking) void this.#look(signal);
     return promise;
   }
 
@@ -49,6 +49,7 @@ export class WaitingRoom {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
+    this.#looking = true;
     for (let lookMs = SHORTEST_LOOK_MS; this.#guests.size > 0;) {
       await pause(lookMs, signal);
       const guests = [...this.#guests];
@@ -66,6 +67,7 @@ export class WaitingRoom {
       lookMs =
         this.#guests.size < before ? SHORTEST_LOOK_MS : Math.min(lookMs * 2, LONGEST_LOOK_MS);
     }
+    this.#looking = false;
   }
 
   #leave(guest: Guest, turn: boolean): void {

@@ -13,7 +13,23 @@ const LIVE_WAIT_MS = 1_000;
 /** Revisions that a watcher has seen, by key. */
 export type Seen = ReadonlyMap<string, bigint>;
 
-export interface WatchOptions<T> {
+export type WatchOptions<T> = CommonOptions<T> & (LatestOptions | EveryOptions);
+
+/** The reader gets the newest item of each key; revisions between may be left out. */
+interface LatestOptions {
+  overflow: "latest";
+  /** Where the reader stood in the stream: only what has changed since then comes at first. */
+  resume?: StreamPosition | undefined;
+}
+
+/** The reader gets every revision, without holes. */
+interface EveryOptions {
+  overflow: "fail";
+  /** What the reader has: `[[orderId, 7n]]`. Only later revisions come. */
+  seen?: Iterable<readonly [key: string, revision: bigint]>;
+}
+
+interface CommonOptions<T> {
   feed: Feed;
   /** What the event means to this watcher; nothing if it is not its concern. */
   select: (event: FeedEvent) => readonly T[];
@@ -30,20 +46,10 @@ export interface WatchOptions<T> {
     seen: Seen,
     signal: AbortSignal,
   ) => AsyncIterable<readonly T[]> | Iterable<readonly T[]>;
-  /**
-   * For a reader that is slower than the changes. `latest`: it gets the newest item of each key,
-   * and revisions may be left out. `fail`: it gets every revision, without holes. Both end with a
-   * WatchOverflowError when more than `capacity` keys, or items, wait for it.
-   */
-  overflow: "latest" | "fail";
-  /** Items, or keys, that may wait; 1,000 if not given. */
+  /** Items, or keys, that may wait for the reader; past it the watch fails. 1,000 if not given. */
   capacity?: number;
   /** Most items of one batch; 1,000 if not given. */
   batchLimit?: number;
-  /** What the reader has seen before this call: `[[orderId, 7n]]`. Only newer items come. */
-  seen?: Iterable<readonly [string, bigint]>;
-  /** Where the reader stood in the stream: changes since then come in place of the backfill. */
-  resume?: StreamPosition | undefined;
   signal: AbortSignal;
 }
 
@@ -56,7 +62,7 @@ export interface WatchBatch<T> {
   caughtUp: boolean;
 }
 
-/** The reader is too slow for a watch that may leave nothing out. It can resume where it stopped. */
+/** More waits for the reader than it may. It can resume where it stopped. */
 export class WatchOverflowError extends Error {
   override readonly name = "WatchOverflowError";
 }
@@ -85,9 +91,8 @@ export async function* watch<T>(options: WatchOptions<T>): AsyncGenerator<WatchB
   using _subscription = feed.subscribe(watcher);
   try {
     await watcher.waitUntilLive();
-    yield* watcher.catchUp(options.resume);
-    for (;;) {
-      if (watcher.gap) yield* watcher.catchUp(undefined);
+    while (!signal.aborted) {
+      if (watcher.gap) yield* watcher.catchUp();
       else if (watcher.waiting) yield* watcher.drain();
       else await watcher.nextChange();
     }
@@ -108,18 +113,21 @@ class Watcher<T> implements FeedListener {
   #position: StreamPosition | undefined;
   /** Up to here the reader has everything. */
   #reached: StreamPosition | undefined;
+  /** Where the reader says it stood, until that was made use of. */
+  #resume: StreamPosition | undefined;
   #overflowed = false;
   #changed = Promise.withResolvers<void>();
 
   constructor(options: WatchOptions<T>) {
     const { overflow, capacity = DEFAULT_CAPACITY, batchLimit = DEFAULT_BATCH_LIMIT } = options;
     this.#options = options;
-    this.#seen = new Map(options.seen);
+    this.#seen = new Map(options.overflow === "fail" ? options.seen : []);
     this.#batchLimit = batchLimit;
     this.#buffer =
       overflow === "latest" ? new LatestOfEachKey(capacity, options) : new EveryItem(capacity);
     this.#position = options.feed.position;
-    this.#reached = options.resume;
+    this.#resume = options.overflow === "latest" ? options.resume : undefined;
+    this.#reached = this.#resume;
   }
 
   get waiting(): boolean {
@@ -155,16 +163,16 @@ class Watcher<T> implements FeedListener {
     await unlessAborted(this.#options.signal, this.#changed.promise);
   }
 
-  /** Brings the reader from what it has seen to now, by the stream or by the database. */
-  async *catchUp(resume: StreamPosition | undefined): AsyncGenerator<WatchBatch<T>> {
+  /** Brings the reader from what it has seen to now. */
+  async *catchUp(): AsyncGenerator<WatchBatch<T>> {
     const { signal, backfill } = this.#options;
     this.gap = false;
     const base = this.#position;
-    const replayed = resume && base && (await this.#replay(resume, base));
+    const changed = await this.#changedSinceResume(base);
     // One batch is held back: only the last one can say that it was the last.
     let held: T[] = [];
-    for await (const items of replayed ?? backfill(this.#seen, signal)) {
-      const fresh = this.#takeNew(items, replayed === undefined);
+    for await (const items of backfill(this.#seen, signal)) {
+      const fresh = this.#takeNew(changed ? this.#onlyChanged(items, changed) : items, true);
       if (held.length > 0 && fresh.length > 0) yield this.#batch(held, false);
       if (fresh.length > 0) held = fresh;
       if (this.#overflowed) throw tooSlow();
@@ -182,22 +190,35 @@ class Watcher<T> implements FeedListener {
     if (items.length > 0) yield this.#batch(items, last);
   }
 
-  /** Undefined when the database has to do; a replay that breaks off leaves a gap to fill. */
-  async #replay(
-    from: StreamPosition,
-    until: StreamPosition,
-  ): Promise<AsyncIterable<readonly T[]> | undefined> {
-    const { feed, select, signal } = this.#options;
-    const events = await feed.replay(from, until, { limit: REPLAY_LIMIT, signal });
-    if (!events) return undefined;
-    const onBreak = (): void => void (this.gap = true);
-    return (async function* () {
-      try {
-        for await (const event of events) yield select(event);
-      } catch {
-        onBreak();
-      }
-    })();
+  /** The keys that the stream names since then; undefined when it cannot tell. */
+  async #changedSinceResume(base: StreamPosition | undefined): Promise<Set<string> | undefined> {
+    const { feed, select, key, signal } = this.#options;
+    const resume = this.#resume;
+    this.#resume = undefined;
+    if (!resume || !base) return undefined;
+    const changed = new Set<string>();
+    try {
+      const events = await feed.replay(resume, base, { limit: REPLAY_LIMIT, signal });
+      if (!events) return undefined;
+      for await (const event of events) for (const item of select(event)) changed.add(key(item));
+      return changed;
+    } catch {
+      // NATS went away meanwhile: then all there is comes once more.
+      return undefined;
+    }
+  }
+
+  /**
+   * The values come from the database even so: two changes of one key may stand in the stream in
+   * the other order, and the reader would see the older one last. Of the keys that are left out it
+   * has the present revision, or that one's event is still to come.
+   */
+  #onlyChanged(items: readonly T[], changed: ReadonlySet<string>): T[] {
+    const { key, revision } = this.#options;
+    return items.filter((item) => {
+      if (!changed.has(key(item))) this.#seen.set(key(item), revision(item) - 1n);
+      return changed.has(key(item));
+    });
   }
 
   #batch(items: T[], last: boolean): WatchBatch<T> {

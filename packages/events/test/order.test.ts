@@ -27,9 +27,9 @@ test(
     const alive = await Promise.all([shop.mortal(), shop.mortal(), shop.mortal()]);
     for (const relay of alive) relay.startRelay();
 
-    let done = false;
+    const done = new AbortController();
     const killing = (async () => {
-      while (!done) {
+      while (!done.signal.aborted) {
         await new Promise((resolve) => setTimeout(resolve, 500));
         alive.shift()!.mortal.kill();
         const successor = await shop.mortal();
@@ -43,7 +43,7 @@ test(
       );
     }
     await until(async () => (await shop.count("effect")) >= AGGREGATES * VERSIONS, 600_000);
-    done = true;
+    done.abort();
     await killing;
     const inOrder = Array.from({ length: VERSIONS }, (_, at) => at + 1);
     const versions = await shop.versions();

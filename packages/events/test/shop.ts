@@ -192,7 +192,7 @@ export async function until(
 ): Promise<void> {
   const end = performance.now() + limitMs;
   while (!(await condition())) {
-    if (performance.now() > end) throw new Error(`it never came to ${condition}`);
+    if (performance.now() > end) throw new Error(`it never came to ${String(condition)}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
