@@ -74,7 +74,7 @@ export class Shop {
 
   /** Starts one more process of checkout, all but its network and its relay. */
   async startReplica(saga: Partial<SagaSettings> = {}): Promise<Replica> {
-    const database = this.stack.use(await openDatabase(this.databaseUrl));
+    const database = await openDatabase(this.databaseUrl);
     database.onCommit(() => this.database.committed());
     const replica = new Replica(this, database, { ...TEST_SAGA, ...saga });
     this.stack.use(replica);
@@ -105,6 +105,7 @@ export class Replica implements AsyncDisposable {
   readonly #cutAt = new Set<FaultPointName>();
   readonly #queries = new Set<Promise<unknown>>();
   #cut = Promise.withResolvers<void>();
+  #disposed = false;
   #power: PromiseWithResolvers<void> | undefined;
 
   constructor(shop: Shop, database: Database<PrismaClient>, saga: SagaSettings) {
@@ -155,6 +156,7 @@ export class Replica implements AsyncDisposable {
   }
 
   restorePower(): void {
+    this.#cutAt.clear();
     this.#power?.resolve();
     this.#power = undefined;
     this.#cut = Promise.withResolvers();
@@ -162,7 +164,10 @@ export class Replica implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.restorePower();
+    if (this.#disposed) return;
+    this.#disposed = true;
     await this.runs[Symbol.asyncDispose]();
+    await this.database[Symbol.asyncDispose]();
   }
 
   async #pass(name: FaultPointName): Promise<void> {
