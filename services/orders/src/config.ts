@@ -1,3 +1,4 @@
+import type { SheddingLimits } from "@emporium/grpc";
 import { type Clock, readEnvironment } from "@emporium/runtime";
 import { z } from "zod";
 
@@ -17,6 +18,8 @@ export interface OrdersConfig {
   logLevel: string;
   /** Milliseconds that calls under way get when the process ends. */
   shutdownGraceMs: number;
+  /** When new calls are refused rather than served late, where it differs from the engine's limits. */
+  shedding?: Partial<SheddingLimits>;
   /** Where orders get their time from; the system's clock where none is given. */
   clock?: Clock;
 }

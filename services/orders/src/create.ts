@@ -39,6 +39,7 @@ export async function create(config: OrdersConfig): Promise<RunningService> {
   const server = new GrpcServer({
     listen: config.listen,
     graceMs: config.shutdownGraceMs,
+    ...(config.shedding && { shedding: config.shedding }),
     dependencies: {
       postgres: (signal) => database.ping(signal),
       nats: async () => {

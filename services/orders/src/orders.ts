@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
+import { EngineReason } from "@emporium/contracts/options/v1";
 import {
   CancelReason,
   type CreateOrderRequest,
@@ -11,7 +12,6 @@ import {
   Reason,
   ShippingAddressSchema,
 } from "@emporium/contracts/orders/v1";
-import { EngineReason } from "@emporium/contracts/options/v1";
 import { Database } from "@emporium/database";
 import { outboxEvent } from "@emporium/events";
 import { engineFailure } from "@emporium/grpc";

@@ -49,7 +49,6 @@ test("of two orders under one id at once, one is placed and the other refused", 
 });
 
 test("two cancels and a return at once: either all is off or the return stands", async () => {
-  const endings = new Set<OrderState>();
   for (let round = 0; round < 12; round++) {
     const { orderId } = await placed(3);
     const reason = CancelReason.CUSTOMER_REQUEST;
@@ -72,9 +71,7 @@ test("two cancels and a return at once: either all is off or the return stands",
       "OrderPlaced 1",
       off ? "OrderCancelled 2" : "ItemsReturned 2",
     ]);
-    endings.add(order!.state);
   }
-  expect(endings.size).toBeGreaterThan(0);
 });
 
 test("twelve returns of one unit at once: as many come back as were sold", async () => {

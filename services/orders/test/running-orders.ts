@@ -64,6 +64,8 @@ export async function runOrders(): Promise<RunningOrders> {
     currency: "GBP",
     logLevel: "warn",
     shutdownGraceMs: 1000,
+    // here the servers share one event loop with the test, which keeps it busy too
+    shedding: { maxEventLoopDelayMs: Infinity },
     clock,
   };
   const startReplica = async () => {
@@ -93,7 +95,10 @@ const failure = createFailure(ReasonSchema);
 
 /** As much of inventory as orders calls, with failures at will. */
 async function runInventory(unknownSkus: Set<string>) {
-  const server = new GrpcServer({ listen: { host: "127.0.0.1", port: 0 } });
+  const server = new GrpcServer({
+    listen: { host: "127.0.0.1", port: 0 },
+    shedding: { maxEventLoopDelayMs: Infinity },
+  });
   const handlers: Partial<ServiceImpl<typeof InventoryService>> = {
     checkStock({ skus }) {
       if (skus.includes("unavailable")) throw new ConnectError("Closed", Code.Unavailable);
