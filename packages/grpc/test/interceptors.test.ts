@@ -101,12 +101,11 @@ test("an interceptor of a server that throws answers in the handler's place", as
   const closed: Interceptor = () => () => {
     throw new ConnectError("Closed for lunch", Code.Unavailable);
   };
-  const count = () => {
-    handled++;
-    return {};
-  };
   await using trial = await startTrial(
-    { ask: count, read: () => notes(String(count())) },
+    {
+      ask: () => ((handled += 1), {}),
+      read: () => ((handled += 1), notes("one")),
+    },
     { interceptors: [closed] },
   );
   const closedForLunch = { code: Code.Unavailable, rawMessage: "Closed for lunch" };

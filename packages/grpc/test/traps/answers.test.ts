@@ -22,7 +22,7 @@ async function answerOf(
   return await client.ask({ number: (1n << 53n) + 1n }, { timeoutMs }).then(
     ({ text, mood }) => ({ text, mood: mood as number }),
     (error: unknown) => ({
-      code: Code[(error as ConnectError).code]!,
+      code: Code[(error as ConnectError).code],
       message: (error as ConnectError).rawMessage
         .replace(/[0-9a-f-]{36}/, "<id>")
         // What follows tells where the time went.
@@ -35,12 +35,12 @@ const internal: Seen = { code: "Internal", message: "Internal error <id>" };
 const swallowed: Seen = { code: "Unknown", message: "Internal server error" };
 const hung: Seen = { code: "DeadlineExceeded", message: "Deadline exceeded" };
 
-trap<Seen>(3, (serve) => answerOf(serve, { ask: () => EMPTY }, {}, 500), {
+trap<Seen>(3, (serve) => answerOf(serve, { ask: () => EMPTY }, {}, 300), {
   nest: ["a handler without a value leaves the caller waiting", hung],
   engine: ["a handler without a value is INTERNAL at once", internal],
 });
 
-trap<Seen>(3, (serve) => answerOf(serve, { ask: () => of({}, {}) }, {}, 500), {
+trap<Seen>(3, (serve) => answerOf(serve, { ask: () => of({}, {}) }, {}, 300), {
   nest: ["a handler with two values leaves the caller waiting", hung],
   engine: ["a handler with two values is INTERNAL at once", internal],
 });

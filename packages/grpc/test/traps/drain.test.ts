@@ -20,7 +20,7 @@ const closeWithOpenStream = async (serve: Serve) => {
   await notes.next();
   const end = notes.next().catch((error: unknown) => error);
   const closed = served.close().then(() => "closed" as const);
-  const application = await Promise.race([closed, delay(1500, "still open" as const)]);
+  const application = await Promise.race([closed, delay(1000, "still open" as const)]);
   caller.abort();
   const error = await end;
   client[Symbol.dispose]();
