@@ -120,13 +120,15 @@ export class Events<Client extends PrismaClientLike> implements AsyncDisposable 
   startRelay(): void {
     if (this.#relaying) return;
     this.#relaying = true;
-    const { database, source, outboxRetentionMs = OUTBOX_RETENTION_MS } = this.#options;
+    const { database, source, stream = {} } = this.#options;
+    const { outboxRetentionMs = OUTBOX_RETENTION_MS } = this.#options;
     const relay = new Relay({
       link: this.#link,
       names: this.#names,
       logger: this.#logger,
       lanes: new Lanes(database),
       source,
+      ensureStreams: (management) => ensureStreams(management, this.#names, source, stream),
       atFaultPoint: this.#atFaultPoint,
     });
     const kept = {

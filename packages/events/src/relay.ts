@@ -1,3 +1,5 @@
+import type { JetStreamManager } from "@nats-io/jetstream";
+import { RequestError } from "@nats-io/nats-core";
 import type { Link, Session } from "./link.js";
 import type { Acknowledged, Claim, Lanes, WaitingRow } from "./lanes.js";
 import type { AtFaultPoint } from "./fault-point.js";
@@ -28,6 +30,7 @@ interface RelayParts {
   source: Source;
   logger: Logger;
   atFaultPoint: AtFaultPoint;
+  ensureStreams: (management: JetStreamManager) => Promise<void>;
 }
 
 /**
@@ -42,6 +45,7 @@ export class Relay {
   readonly #resting = new Map<string, { untilMs: number; restMs: number }>();
   #poked = Promise.withResolvers<void>();
   #trouble = false;
+  #streamGone = false;
 
   constructor(parts: RelayParts) {
     this.#parts = parts;
@@ -69,12 +73,14 @@ export class Relay {
   }
 
   async #runSession(session: Session, signal: AbortSignal): Promise<void> {
-    const { lanes, names, source, logger } = this.#parts;
+    const { lanes, names, source, logger, ensureStreams } = this.#parts;
     const { management } = session;
+    if (this.#trouble) await ensureStreams(management);
     const stream = names.stream(source);
     const incarnation = await reconcile({ lanes, management, stream, logger }, signal);
     if (incarnation === undefined) return;
     this.#resting.clear();
+    this.#streamGone = false;
     try {
       while (!signal.aborted) await this.#claimAndPublish(session, incarnation, signal);
     } finally {
@@ -88,6 +94,7 @@ export class Relay {
     signal: AbortSignal,
   ): Promise<void> {
     const { lanes, logger, atFaultPoint } = this.#parts;
+    if (this.#streamGone) throw new Error("no stream takes the events");
     this.#poked = Promise.withResolvers();
     const { claims, rows } = await lanes.claim(LIMITS, this.#atRest(), signal);
     if (this.#trouble) logger.info({}, "The relay goes on");
@@ -160,6 +167,7 @@ export class Relay {
 
   #rest({ aggregateId, id }: WaitingRow, error: unknown, session: Session): void {
     if (session.signal.aborted) return;
+    this.#streamGone ||= isUnanswered(error);
     const before = this.#resting.get(aggregateId)?.restMs ?? RETRY_MS / 2;
     const restMs = Math.min(before * 2, LONGEST_RETRY_MS);
     this.#resting.set(aggregateId, { untilMs: performance.now() + restMs, restMs });
@@ -180,4 +188,10 @@ export class Relay {
     await Promise.race([poked, pause(POLL_MS, enough.signal)]);
     enough.abort();
   }
+}
+
+/** True if nobody listens on the subject: the stream was deleted while the server stayed. */
+function isUnanswered(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof RequestError && cause.isNoResponders();
 }

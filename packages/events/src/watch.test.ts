@@ -184,6 +184,7 @@ async function play(
     await turn();
     if (readers.at(-1)!.items.length > before) quiet = 0;
   }
+  expect(readers.at(-1)!.caughtUp).toBe(true);
   await end();
   return readers;
 }

@@ -53,7 +53,7 @@ interface CommonOptions<T> {
   signal: AbortSignal;
 }
 
-/** Some items that are new to the reader. */
+/** Some items that are new to the reader; none where only the rest is news. */
 export interface WatchBatch<T> {
   items: T[];
   /** From where the reader can resume after this batch; undefined if NATS was never there. */
@@ -116,6 +116,7 @@ class Watcher<T> implements FeedListener {
   /** Where the reader says it stood, until that was made use of. */
   #resume: StreamPosition | undefined;
   #overflowed = false;
+  #toldCaughtUp = false;
   #changed = Promise.withResolvers<void>();
 
   constructor(options: WatchOptions<T>) {
@@ -187,7 +188,8 @@ class Watcher<T> implements FeedListener {
     const items = this.#takeNew(this.#buffer.take(this.#batchLimit), false);
     const last = this.#buffer.size === 0 && !this.gap;
     if (last) this.#reached = this.#position ?? this.#reached;
-    if (items.length > 0) yield this.#batch(items, last);
+    // Also without items, to say that it is up to date now, if it was told that it is not.
+    if (items.length > 0 || (last && !this.#toldCaughtUp)) yield this.#batch(items, last);
   }
 
   /** The keys that the stream names since then; undefined when it cannot tell. */
@@ -223,6 +225,7 @@ class Watcher<T> implements FeedListener {
 
   #batch(items: T[], last: boolean): WatchBatch<T> {
     const caughtUp = last && this.#position !== undefined && !this.gap && this.#buffer.size === 0;
+    this.#toldCaughtUp = caughtUp;
     return { items, position: this.#reached, caughtUp };
   }
 

@@ -60,6 +60,14 @@ export class TestPostgres implements AsyncDisposable {
     return `postgres://emporium:emporium@127.0.0.1:${this.port}/${name}`;
   }
 
+  stop(): Promise<void> {
+    return this.server.stop();
+  }
+
+  start(): Promise<void> {
+    return this.server.start();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.server.stop();
     await rm(this.folder, { recursive: true, force: true });

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { jetstreamManager, type StreamInfo } from "@nats-io/jetstream";
+import { jetstreamManager, type StreamAPI, type StreamInfo } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { StockChangedSchema } from "@emporium/contracts/inventory/v1";
 import type { OutboxRow } from "@emporium/database";
@@ -112,11 +112,19 @@ export class TestShop implements AsyncDisposable {
 
   /** What the stream holds. */
   async stream(): Promise<StreamInfo> {
+    return this.#withStreams((streams, name) => streams.info(name));
+  }
+
+  async deleteStream(): Promise<void> {
+    await this.#withStreams((streams, name) => streams.delete(name));
+  }
+
+  async #withStreams<T>(work: (streams: StreamAPI, name: string) => Promise<T>): Promise<T> {
     const connection = await connect({ servers: this.nats.url });
-    const management = await jetstreamManager(connection);
-    const info = await management.streams.info(`${this.prefix}_INVENTORY`.toUpperCase());
+    const { streams } = await jetstreamManager(connection);
+    const result = await work(streams, `${this.prefix}_INVENTORY`.toUpperCase());
     await connection.close();
-    return info;
+    return result;
   }
 
   /** Commits one event for each pair of aggregate and version, in one transaction. */
