@@ -45,7 +45,7 @@ export type ReturnLine = Prisma.ReturnLineModel
 /**
  * Model Outbox
  * The tables of @emporium/events, for a service's schema.prisma. outbox.sql says what
- * this language cannot: the check, the generated lane, the partial and the BRIN index, the 32 lanes.
+ * this language cannot: the check, the generated lane, the partial index, the 32 lanes.
  */
 export type Outbox = Prisma.OutboxModel
 /**
