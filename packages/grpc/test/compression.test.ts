@@ -28,7 +28,7 @@ let server: GrpcServer;
 let client: GrpcClient<typeof InventoryService>;
 beforeAll(async () => {
   server = new GrpcServer({ listen: { host: "127.0.0.1", port: 0 } });
-  server.addService(InventoryService, handlers as ServiceImpl<typeof InventoryService>);
+  server.addService(InventoryService, handlers);
   await new Promise<void>((resolve, reject) =>
     server.listen((error) => (error ? reject(error) : resolve())),
   );
