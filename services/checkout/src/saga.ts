@@ -228,6 +228,7 @@ export class Saga {
   async #callOffOrder(): Promise<void> {
     const request = { orderId: this.#orderId, reason: CancelReason.CHECKOUT_FAILED };
     const callOff = async () => {
+      await this.#requestOrder();
       await this.parties.orders.cancelOrder(request, this.#call());
     };
     try {
