@@ -10,7 +10,7 @@ test("a server at its limit refuses new calls, tells when to come back, and stay
   const gate = Promise.withResolvers<void>();
   const server = new GrpcServer({
     listen: { host: "127.0.0.1", port: 0 },
-    shedding: { maxCallsInFlight: 2 },
+    shedding: { maxCallsInFlight: 2, maxEventLoopDelayMs: Infinity },
   });
   server.addService(InventoryService, {
     listProducts: async () => {

@@ -36,7 +36,9 @@ const WORTH_TELLING = /"level":"(warn|error|fatal)"/;
 export function launchHere(settings: ServiceSettings): Launch {
   return async (name, _, start) => {
     const service = await loadService(name);
-    const running = await service.create({ ...start, ...settings[name] });
+    // Several servers and their callers share one event loop here: its delay is nobody's overload.
+    const shedding = { maxEventLoopDelayMs: Infinity };
+    const running = await service.create({ ...start, shedding, ...settings[name] });
     const { promise } = Promise.withResolvers<never>();
     return {
       pid: process.pid,
