@@ -17,7 +17,7 @@ test("a server at its limit refuses new calls, tells when to come back, and stay
       await gate.promise;
       return {};
     },
-  } as Partial<ServiceImpl<typeof InventoryService>>);
+  });
   await new Promise<void>((resolve) => server.listen(() => resolve()));
   using client = createGrpcClient(InventoryService, { address: server.address });
   using health = createGrpcClient(Health, { address: server.address });
