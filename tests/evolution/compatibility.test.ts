@@ -1,4 +1,4 @@
-import { type DescMessage, type FileRegistry, fromJson, toJson } from "@bufbuild/protobuf";
+import { create, type DescMessage, type FileRegistry, fromJson, toJson } from "@bufbuild/protobuf";
 import {
   CheckoutService,
   CheckoutState,
@@ -11,10 +11,12 @@ import {
   CancelReason,
   GetOrderResponseSchema,
   ListOrdersResponseSchema,
+  OrderCancelledSchema,
   OrderService,
   OrderState,
   ShippingAddressSchema,
 } from "@emporium/contracts/orders/v1";
+import { outboxEvent } from "@emporium/events";
 import { Code, createGrpcClient, findDetail, type GrpcClient, reasonOf } from "@emporium/grpc";
 import { bootShop, type Shop } from "@emporium/local";
 import { testInfrastructure } from "@emporium/local/test";
@@ -22,11 +24,15 @@ import { newId } from "@emporium/runtime";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ImageCaller } from "./image-caller.ts";
 import { messageOf, passOn, tomorrow } from "./image-types.ts";
+import { openOrdersDatabase } from "./orders-database.ts";
 import { releases } from "./releases.ts";
 
 /** Callers with every contract that was released, and with the next one, in today's shop. */
 let shop: Shop;
-let todays: { orders: GrpcClient<typeof OrderService>; checkout: GrpcClient<typeof CheckoutService> };
+let todays: {
+  orders: GrpcClient<typeof OrderService>;
+  checkout: GrpcClient<typeof CheckoutService>;
+};
 let next: FileRegistry;
 
 beforeAll(async () => {
@@ -212,4 +218,31 @@ describe("a client that is newer than the shop", () => {
     expect(error).toMatchObject({ code: Code.InvalidArgument });
     expect(findDetail(error, BadRequestSchema)?.fieldViolations[0]?.field).toBe("reason");
   });
+});
+
+test.each([
+  ...releases().map(({ version, image }) => ({ whose: version, contract: () => image })),
+  { whose: "the next version", contract: () => next },
+])("inventory takes in what orders of $whose publishes", async ({ contract }) => {
+  using caller = new ImageCaller(contract(), shop);
+  const sku = await caller.stock(4n);
+  const { checkout } = await caller.checkout.completeOrder({
+    checkoutId: newId("chk"),
+    basket: cart(sku, 4n),
+    paymentToken: "tok_approve",
+  });
+  const { orderId } = checkout!;
+  const { order } = await caller.orders.getOrder({ orderId });
+  const cancelled = messageOf(contract(), OrderCancelledSchema);
+  const said = { order: order!, cancelledBy: "17850" };
+  const message = create(cancelled, said);
+  await using database = await openOrdersDatabase(shop.databaseUrls.orders);
+  await database.transaction(undefined, async (tx) =>
+    tx.emit(outboxEvent(cancelled, { aggregateId: orderId, version: 2, message })),
+  );
+  const available = async () => {
+    const { level } = await caller.inventory.getProduct({ sku });
+    return level?.available;
+  };
+  await expect.poll(available).toBe(4n);
 });

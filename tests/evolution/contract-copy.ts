@@ -102,7 +102,7 @@ export class ContractCopy implements Disposable {
 
   #using(categories: readonly string[] | undefined): string[] {
     if (!categories) return [];
-    const use = `$1 [${categories}]`;
+    const use = `$1 [${categories.join(", ")}]`;
     return ["--config", this.#config().replace(/(breaking:\s+use:) \[.*\]$/m, use)];
   }
 

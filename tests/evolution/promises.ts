@@ -155,7 +155,9 @@ const ALWAYS = "IGNORE_ALWAYS";
 function leaves(value: JsonValue, path = ""): Map<string, string> {
   if (typeof value !== "object" || value === null) return new Map([[path, String(value)]]);
   return new Map(
-    Object.entries(value).flatMap(([key, inner]) => [...leaves(inner, path ? `${path}.${key}` : key)]),
+    Object.entries(value).flatMap(([key, inner]) => [
+      ...leaves(inner, path ? `${path}.${key}` : key),
+    ]),
   );
 }
 
