@@ -28,6 +28,12 @@ export class Faults {
     return this;
   }
 
+  /** The rules refuse this call no longer. */
+  allow(id: string, call: string): this {
+    this.#refused.delete(keyOf(call, id));
+    return this;
+  }
+
   /** How often this call came for this purchase. */
   count(id: string, call: string): number {
     return this.calls.filter((key) => key === keyOf(call, id)).length;

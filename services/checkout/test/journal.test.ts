@@ -1,8 +1,8 @@
-import { createLogger } from "@emporium/runtime";
+import { createLogger, newId } from "@emporium/runtime";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type CheckoutRow, findCheckout, insertCheckout } from "../src/checkouts.js";
 import { Journal, LeaseLost } from "../src/journal.js";
-import { newId, Shop } from "./shop.js";
+import { Shop } from "./shop.js";
 
 const stack = new AsyncDisposableStack();
 let shop: Shop;

@@ -1,9 +1,10 @@
 import { CheckoutState, CheckoutStepKind } from "@emporium/contracts/checkout/v1";
 import { BadRequestSchema, ResourceInfoSchema } from "@emporium/contracts/google/rpc";
 import { Code, findDetail, reasonOf } from "@emporium/grpc";
+import { newId } from "@emporium/runtime";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { audit } from "./audit.js";
-import { cart, newId, purchase, type Replica, Shop } from "./shop.js";
+import { cart, purchase, type Replica, Shop } from "./shop.js";
 
 const stack = new AsyncDisposableStack();
 let shop: Shop;
@@ -180,8 +181,8 @@ describe("watching a checkout", () => {
 
   test("knows no checkout that was never written", async () => {
     const id = newId("chk");
-    for (const look of [stepsOf(here, id), here.timeline.get(id, signal)]) {
-      const failure = await look.catch((e: unknown) => e);
+    for (const look of [() => stepsOf(here, id), () => here.timeline.get(id, signal)]) {
+      const failure = await look().catch((e: unknown) => e);
       expect(reasonOf(failure)?.reason).toBe("CHECKOUT_NOT_FOUND");
     }
   });

@@ -3,9 +3,10 @@ import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { CheckoutState, CreateQuoteRequestSchema } from "@emporium/contracts/checkout/v1";
 import { BadRequestSchema } from "@emporium/contracts/google/rpc";
 import { findDetail, reasonOf } from "@emporium/grpc";
+import { newId } from "@emporium/runtime";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { audit } from "./audit.js";
-import { newId, purchase, type Replica, Shop } from "./shop.js";
+import { purchase, type Replica, Shop } from "./shop.js";
 
 const stack = new AsyncDisposableStack();
 let shop: Shop;

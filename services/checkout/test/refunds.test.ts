@@ -8,9 +8,10 @@ import type { CheckoutService } from "@emporium/contracts/checkout/v1";
 import type { OutboxRow } from "@emporium/database";
 import { outboxEvent } from "@emporium/events";
 import type { Client } from "@emporium/grpc";
+import { newId } from "@emporium/runtime";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { RunningCheckout } from "./running-checkout.js";
-import { newId, purchase } from "./shop.js";
+import { purchase } from "./shop.js";
 import { soon } from "./soon.js";
 
 const stack = new AsyncDisposableStack();

@@ -87,6 +87,29 @@ test("a process that ends lets the purchases under way finish", async () => {
   expect(steps.map(({ kind }) => kind)).not.toContain(CheckoutStepKind.TAKEN_OVER);
 });
 
+test("a process that ends also finishes purchases whose caller has left", async () => {
+  const service = await create({ ...running.config, clock: running.clock });
+  using client = createGrpcClient(CheckoutService, { address: `dns:///${service.address}` });
+  const request = purchase({ paymentToken: "tok_slow" });
+  const { checkoutId } = request;
+  const caller = new AbortController();
+  const answer = client.completeOrder(request, { signal: caller.signal });
+  await soon(() => here.getCheckout({ checkoutId }));
+  caller.abort();
+  await expect(answer).rejects.toMatchObject({ code: Code.Canceled });
+  await service[Symbol.asyncDispose]();
+  const { checkout, steps } = await here.getCheckout({ checkoutId });
+  expect(checkout?.state).toBe(CheckoutState.COMPLETED);
+  expect(steps.map(({ kind }) => kind)).not.toContain(CheckoutStepKind.TAKEN_OVER);
+});
+
+test("an address that is taken is told, with the setting that changes it", async () => {
+  await using first = await create(running.config);
+  const [host = "", port] = first.address.split(":");
+  const second = create({ ...running.config, listen: { host, port: Number(port) } });
+  await expect(second).rejects.toThrow(/taken.*GRPC_LISTEN_ADDR/);
+});
+
 test("it starts without Postgres and NATS, and serves when they are there", async () => {
   const nowhere = "postgresql://nobody@127.0.0.1:1/nothing";
   await using service = await create({

@@ -5,10 +5,10 @@ import {
   Reason,
 } from "@emporium/contracts/checkout/v1";
 import { type Client, Code, reasonOf } from "@emporium/grpc";
+import { newId } from "@emporium/runtime";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Conversation } from "./conversation.js";
 import { RunningCheckout } from "./running-checkout.js";
-import { newId } from "./shop.js";
 import { soon } from "./soon.js";
 
 const stack = new AsyncDisposableStack();

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import {
   CartSchema,
@@ -8,7 +7,7 @@ import {
 import { Database, migrate } from "@emporium/database";
 import { Events } from "@emporium/events";
 import { testInfrastructure } from "@emporium/local/test";
-import { createLogger, movableClock } from "@emporium/runtime";
+import { createLogger, movableClock, newId } from "@emporium/runtime";
 import { Catalogue } from "../src/catalogue.js";
 import { defaultSagaSettings, type SagaSettings } from "../src/config.js";
 import type { FaultPointName } from "../src/fault-points.js";
@@ -222,13 +221,6 @@ export function cart(...lines: Record<string, bigint>[]) {
     case: "cart" as const,
     value: create(CartSchema, { lines: entries.map(([sku, quantity]) => ({ sku, quantity })) }),
   };
-}
-
-/** A TypeID, as callers choose them. */
-export function newId(prefix: string): string {
-  const letters = "0123456789abcdefghjkmnpqrstvwxyz";
-  const random = Array.from(randomBytes(25), (byte) => letters[byte % 32]).join("");
-  return `${prefix}_0${random}`;
 }
 
 function openDatabase(url: string): Promise<Database<PrismaClient>> {

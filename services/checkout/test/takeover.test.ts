@@ -3,6 +3,7 @@ import { reasonOf } from "@emporium/grpc";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { FaultPointName } from "../src/fault-points.js";
 import { audit } from "./audit.js";
+import { soon } from "./soon.js";
 import { NO_TAKEOVER, purchase, type Replica, Shop } from "./shop.js";
 
 const stack = new AsyncDisposableStack();
@@ -133,6 +134,15 @@ test("a payment asked for behind the back of whoever closed it is refused", asyn
     ledger: "close",
     order: undefined,
   });
+});
+
+test("what is sold stays sold, also when orders says no to the order that it has", async () => {
+  const sleeper = await stopAt("after-commit-reservation");
+  const { checkoutId } = sleeper;
+  shop.faults.refuse(checkoutId, "createOrder");
+  await soon(() => expect(shop.faults.count(checkoutId, "createOrder")).toBeGreaterThan(2));
+  shop.faults.allow(checkoutId, "createOrder");
+  expect(await survive(sleeper)).toMatchObject({ state: "COMPLETED" });
 });
 
 test("two that take over at once do not get the same checkout", async () => {
