@@ -10,7 +10,9 @@ export default defineConfig({
     setupFiles: ["reflect-metadata"],
     // One Postgres and one NATS for the whole run.
     globalSetup: ["infra/local/src/test-setup.ts"],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    // CI machines are shared: a test that fails is looked at again, and reported as flaky.
+    retry: process.env["CI"] ? 2 : 0,
   },
 });

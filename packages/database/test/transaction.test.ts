@@ -145,12 +145,15 @@ test.each(["RepeatableRead", "Serializable"] as const)(
   "counters under %s lose no update, with Prisma and with raw SQL",
   async (isolationLevel) => {
     let runs = 0;
+    // Two have read the same balance before either writes, so at least one has to start over.
+    const bothRead = Promise.withResolvers<void>();
     const add = (raw: boolean) =>
       database.transaction(
         undefined,
         async (tx) => {
-          runs += 1;
           const { balance } = await tx.account.findUniqueOrThrow({ where: { id: "a" } });
+          if (++runs === 2) bothRead.resolve();
+          await bothRead.promise;
           if (raw) await tx.query("UPDATE account SET balance = $1 WHERE id = 'a'", [balance + 1n]);
           else await tx.account.update({ where: { id: "a" }, data: { balance: balance + 1n } });
         },
