@@ -16,6 +16,9 @@ let all: ReadonlyMap<string, string[]>;
 /** The categories of buf's rules, the strictest first. */
 const categories = ["FILE", "PACKAGE", "WIRE_JSON", "WIRE"];
 
+/** Fields whose pattern or expression has changed since a release and lets pass all that it did. */
+const WIDENED: readonly string[] = [];
+
 beforeAll(async () => {
   today = new ContractCopy();
   [image, ours, all] = await Promise.all([today.image(), today.rules(), today.rules(categories)]);
@@ -43,26 +46,19 @@ describe.concurrent("passes", () => {
   test.each(patchesIn("allowed"))("$sentence", async (patch) => {
     using copy = new ContractCopy();
     await copy.apply(patch);
-    await expectAllowed(copy);
+    expect(await copy.breakingRules(today.protos)).toEqual([]);
   });
 });
 
-test("all allowed changes together pass", async () => {
+test("all allowed changes together say what has to be said and break no promise", async () => {
   using copy = new ContractCopy();
   for (const patch of patchesIn("allowed")) await copy.apply(patch);
-  await expectAllowed(copy);
-});
-
-async function expectAllowed(copy: ContractCopy): Promise<void> {
-  const [breaking, lint, changed] = await Promise.all([
-    copy.breakingRules(today.protos),
-    copy.lintRules(),
-    copy.image(),
-  ]);
-  expect({ breaking, lint }).toEqual({ breaking: [], lint: [] });
+  expect(await copy.breakingRules(today.protos)).toEqual([]);
+  expect(await copy.lintRules()).toEqual([]);
+  const changed = await copy.image();
   expect(contractProblems(ourFiles(changed))).toEqual([]);
   expect(brokenPromises(image, changed)).toEqual([]);
-}
+});
 
 function ourFiles(registry: FileRegistry): DescFile[] {
   return [...registry.files].filter(({ proto }) => proto.package.startsWith("emporium."));
@@ -90,5 +86,6 @@ test.each(releases())("today's contract keeps what $version promised", async (re
   const names = (registry: FileRegistry) => ourFiles(registry).map(({ name }) => name);
   expect(names(image)).toEqual(expect.arrayContaining(names(release.image)));
   expect(await today.breakingRules(release.file, { sameFiles: true })).toEqual([]);
-  expect(brokenPromises(release.image, image)).toEqual([]);
+  const broken = brokenPromises(release.image, image);
+  expect(broken.filter(({ place }) => !WIDENED.includes(place))).toEqual([]);
 });
