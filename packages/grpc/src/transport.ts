@@ -203,7 +203,9 @@ async function* receiveAll(
     complete = true;
   } catch (error) {
     complete = true;
-    const own = isServiceError(error) && error.code === 1 ? await sending : undefined;
+    // Where the caller's own messages failed, that is known by now; where they only wait, it is not.
+    const cancelled = isServiceError(error) && error.code === 1;
+    const own = cancelled ? await Promise.race([sending, setImmediate()]) : undefined;
     throw own ?? call.failure(error);
   } finally {
     if (!complete) sent.cancel();

@@ -99,3 +99,27 @@ test("a stream ends with its contract's longest time, by the clock of the test",
   await expect(end).rejects.toMatchObject({ code: Code.Unavailable });
   expect(ended.map(({ code }) => code)).toEqual(["UNAVAILABLE"]);
 });
+
+test("a conversation is given up also while its caller has nothing to say", async () => {
+  await using server = await startTestServer(
+    {},
+    handlers(InventoryService, {
+      async *countStock(counts) {
+        for await (const { sku } of counts) yield { sku };
+      },
+    }),
+  );
+  const leave = new AbortController();
+  async function* silence() {
+    yield { sku: "85123A", counted: 1n };
+    await new Promise(() => {});
+  }
+  const answers = server
+    .client(InventoryService)
+    .countStock(silence(), { signal: leave.signal })
+    [Symbol.asyncIterator]();
+  await answers.next();
+  const next = answers.next();
+  leave.abort();
+  await expect(next).rejects.toMatchObject({ code: Code.Canceled });
+});
