@@ -17,16 +17,9 @@ export interface Codec {
   /** Makes an empty message. */
   Blank: new () => Message;
   /** Writes from `pos` on; returns the position behind the message. */
-  write: (message: Message, buf: Buffer, pos: number) => number;
+  write: (m: Message, buf: Buffer, pos: number) => number;
   /** Adds what stands from `pos` to `end`, or to the tag `group`, to the message. */
-  read: (
-    message: Message,
-    buf: Buffer,
-    pos: number,
-    end: number,
-    depth: number,
-    group: number,
-  ) => number;
+  read: (m: Message, buf: Buffer, pos: number, end: number, depth: number, group: number) => number;
 }
 
 /** Runs the body of a function that sees the scope. Throws where Node was told to allow none. */

@@ -44,9 +44,7 @@ export function isCompilable({ fields, members }: DescMessage): boolean {
     numbers.size === fields.length &&
     fields.every(({ number }) => number > 0 && number < 2 ** 29) &&
     names.every((name) => /^[A-Za-z_][\w$]*$/.test(name) && !(name in Object.prototype)) &&
-    fields.every(
-      ({ message }) => !message || !isWrapperDesc(message) || isPlain(message.fields[0]!),
-    )
+    fields.every(({ message }) => !message || !isWrapperDesc(message) || isPlain(message.fields[0]))
   );
 }
 

@@ -97,7 +97,7 @@ function readMessage(
   }
   if (isWrapperDesc(field.message)) {
     // A wrapper is kept as the value inside of it.
-    const inner = `child.${field.message.fields[0]!.localName}`;
+    const inner = `child.${field.message.fields[0].localName}`;
     const old = `if (${name} !== undefined) ${inner} = ${name};`;
     return on(field.number, wireType, `const child = ${blank}; ${old} ${read} ${name} = ${inner};`);
   }

@@ -65,14 +65,11 @@ export function write32(buf: Buffer, pos: number, value = words[0]!): number {
 
 /** Writes both words as eight bytes. */
 export function write64(buf: Buffer, pos: number): number {
-  return write32(buf, write32(buf, pos), words[1]!);
+  return write32(buf, write32(buf, pos), words[1]);
 }
 
 function varintSize(value: number): number {
-  if (value < 0x80) return 1;
-  if (value < 0x4000) return 2;
-  if (value < 0x200000) return 3;
-  return value < 0x10000000 ? 4 : 5;
+  return ((38 - Math.clz32(value | 1)) / 7) | 0;
 }
 
 /** Sets the length of what stands between `at`, where one byte was kept for it, and `end`. */
@@ -142,13 +139,6 @@ export function readTag(buf: Buffer, pos: number): number {
   const tag = words[0]! >>> 0;
   if (end - pos > 5 || words[1] !== 0 || tag < 8 || (tag & 7) > 5) throw odd;
   return end;
-}
-
-/** Reads eight bytes into the words. */
-export function read64(buf: Buffer, pos: number): number {
-  words[0] = buf.readInt32LE(pos);
-  words[1] = buf.readInt32LE(pos + 4);
-  return pos + 8;
 }
 
 /** Turns the words from a signed number to its zigzag form. */

@@ -71,7 +71,7 @@ function writeValue(field: DescField, parts: Parts, number = field.number): stri
   }
   if (field.fieldKind === "message" && !field.oneof && isWrapperDesc(field.message)) {
     // A wrapper is kept as the value inside of it.
-    const inner = field.message.fields[0]!;
+    const inner = field.message.fields[0];
     return delimited(number, `if (${isSet(inner, parts)}) { ${writeValue(inner, parts)} }`);
   }
   const write = `pos = ${parts.codec(field.message)}.write(v, buf, pos);`;

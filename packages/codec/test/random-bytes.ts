@@ -61,7 +61,7 @@ function drawRecord(draw: Draw, field: DescField, writer: BinaryWriter, depth: n
   // A message with nothing but this field, written well.
   const { parent } = field;
   const only = { ...parent, members: [field], fields: [field] };
-  const message = drawMessageOf(draw, only as DescMessage, { wild: false }, 1);
+  const message = drawMessageOf(draw, only, { wild: false }, 1);
   try {
     writer.raw(toBinary(parent, message));
   } catch {

@@ -64,7 +64,7 @@ function drawValue(draw: Draw, field: DescField, manner: Manner, depth: number):
   if (manner.wild && draw(fc.nat, { max: 15 }) === 0) return drawWild(draw);
   if (field.enum) return drawEnumValue(draw, field.enum);
   if (field.message) return drawChild(draw, field, field.message, manner, depth);
-  const value = drawScalar(draw, field.scalar!);
+  const value = drawScalar(draw, field.scalar);
   const asText = field.fieldKind !== "map" && "longAsString" in field && field.longAsString;
   return asText ? String(value) : value;
 }
@@ -81,7 +81,7 @@ function drawChild(
   }
   const single = field.fieldKind === "message" && !field.oneof;
   if (single && isWrapperDesc(desc)) {
-    return drawScalar(draw, desc.fields[0]!.scalar!);
+    return drawScalar(draw, desc.fields[0].scalar);
   }
   return drawMessageOf(draw, desc, manner, depth + 1);
 }
@@ -151,10 +151,11 @@ function bigEdges(min: bigint, max: bigint): fc.Arbitrary<bigint> {
   return fc.oneof(fc.bigInt({ min, max }), fc.constantFrom(...near.filter((n) => n >= min)));
 }
 
+// prettier-ignore
 const WILD: readonly unknown[] = [
-  ...[undefined, null, "", "x", "12", 0, -0, -1, 1.5, 2 ** 31, 2 ** 40, Number.NaN, 0n, 1n << 70n],
-  ...[true, [], {}, { case: "x" }, [1], ["a"], new Uint8Array([1]), { $typeName: "random.M1" }],
-  ...[1e39, -1e39, Number.POSITIVE_INFINITY, "-5", "1e3"],
+  undefined, null, "", "x", "12", 0, -0, -1, 1.5, 2 ** 31, 2 ** 40, Number.NaN, 0n, 1n << 70n,
+  true, [], {}, { case: "x" }, [1], ["a"], new Uint8Array([1]), { $typeName: "random.M1" },
+  1e39, -1e39, Number.POSITIVE_INFINITY, "-5", "1e3",
 ];
 
 function drawWild(draw: Draw): unknown {

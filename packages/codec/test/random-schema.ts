@@ -192,10 +192,10 @@ function drawList(draw: Draw, syntax: Syntax, field: FieldInit): void {
   if ([Type.STRING, Type.BYTES, Type.MESSAGE, Type.GROUP].includes(field.type!)) return;
   const packed = draw(fc.boolean);
   const repeatedFieldEncoding = FeatureSet_RepeatedFieldEncoding[packed ? "PACKED" : "EXPANDED"];
-  field.options =
-    syntax === "editions"
-      ? { ...field.options, features: { repeatedFieldEncoding } }
-      : { ...field.options, packed };
+  Object.assign(
+    (field.options ??= {}),
+    syntax === "editions" ? { features: { repeatedFieldEncoding } } : { packed },
+  );
 }
 
 /** Says how the field knows whether it is set; true where that takes a oneof of its own. */
@@ -214,7 +214,8 @@ function drawPresence(draw: Draw, syntax: Syntax, field: FieldInit): boolean {
   const scalar = ["EXPLICIT", "IMPLICIT", "LEGACY_REQUIRED"] as const;
   const name = isMessage ? "EXPLICIT" : pick(draw, scalar);
   const fieldPresence = FeatureSet_FieldPresence[name];
-  field.options = { ...field.options, features: { ...field.options?.features, fieldPresence } };
+  const features = { ...field.options?.features, fieldPresence };
+  Object.assign((field.options ??= {}), { features });
   return false;
 }
 
