@@ -112,12 +112,11 @@ test("a conversation is given up also while its caller has nothing to say", asyn
   const leave = new AbortController();
   async function* silence() {
     yield { sku: "85123A", counted: 1n };
-    await new Promise(() => {});
+    await new Promise<never>(() => {});
   }
-  const answers = server
-    .client(InventoryService)
-    .countStock(silence(), { signal: leave.signal })
-    [Symbol.asyncIterator]();
+  const client = server.client(InventoryService);
+  const conversation = client.countStock(silence(), { signal: leave.signal });
+  const answers = conversation[Symbol.asyncIterator]();
   await answers.next();
   const next = answers.next();
   leave.abort();
