@@ -1,11 +1,11 @@
 import { ScalarType as Type } from "@bufbuild/protobuf";
 
-export const VARINT = 0;
-export const BIT64 = 1;
+const VARINT = 0;
+const BIT64 = 1;
 export const DELIMITED = 2;
 export const START_GROUP = 3;
 export const END_GROUP = 4;
-export const BIT32 = 5;
+const BIT32 = 5;
 
 /** How a scalar is handled, as source in which `v` is the value. */
 export interface Scalar {

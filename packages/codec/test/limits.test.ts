@@ -4,10 +4,13 @@ import {
   fromBinary,
   toBinary,
   type DescMessage,
+  type Message,
   type MessageShape,
 } from "@bufbuild/protobuf";
 import {
+  ApiSchema,
   BytesValueSchema,
+  FieldDescriptorProtoSchema,
   FieldDescriptorProto_Label as Label,
   FieldDescriptorProto_Type as Type,
   FileDescriptorSetSchema,
@@ -112,6 +115,21 @@ test("messages of another type, and what is no message, are refused in the words
       outcome(() => decode(TimestampSchema, message)),
       outcome(() => fromBinary(TimestampSchema, message)),
     );
+  }
+});
+
+test("fields that a message has from its prototype count only where protobuf-es counts them", () => {
+  const kind = { case: "nullValue" as const, value: 0 as const };
+  const field = create(FieldDescriptorProtoSchema, { name: "inherited", number: 4 });
+  const api = create(ApiSchema, { name: "api", sourceContext: { fileName: "inherited" } });
+  for (const [type, message] of [
+    [FieldDescriptorProtoSchema, field],
+    [ApiSchema, api],
+    [ValueSchema, create(ValueSchema, { kind })],
+  ] as [DescMessage, Message][]) {
+    for (const odd of [Object.create(message), Object.assign(Object.create(null), message)]) {
+      expectSame(new Uint8Array(encode(type, odd)), toBinary(type, odd));
+    }
   }
 });
 
