@@ -244,5 +244,5 @@ test.each([
     const { level } = await caller.inventory.getProduct({ sku });
     return level?.available;
   };
-  await expect.poll(available).toBe(4n);
+  await expect.poll(available, { timeout: 20_000 }).toBe(4n);
 });
