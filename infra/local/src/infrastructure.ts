@@ -22,6 +22,8 @@ export interface InfrastructureOptions {
   ports?: Pick<Ports, "postgres" | "nats"> | undefined;
   /** Told what takes time, a line each. */
   report?: ((line: string) => void) | undefined;
+  /** Stops what runs by then when it fires before everything does; the boot then rejects. */
+  signal?: AbortSignal | undefined;
 }
 
 /** A Postgres and a NATS with JetStream that run for us. Dispose of it to stop them. */
@@ -53,6 +55,8 @@ export async function bootInfrastructure(
     : await makeTemporary();
   await checkPorts({ postgres: ports.postgres, nats: ports.nats });
   const guard = boot.use(Guard.start(guarding));
+  options.signal?.addEventListener("abort", () => void guard[Symbol.asyncDispose]());
+  options.signal?.throwIfAborted();
   const logs = join(directory, "logs");
   await mkdir(logs, { recursive: true });
   const [postgres, nats] = await Promise.all([

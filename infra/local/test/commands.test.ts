@@ -5,6 +5,7 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
 import { OrderService } from "@emporium/contracts/orders/v1";
 import { createGrpcClient } from "@emporium/grpc";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -115,6 +116,18 @@ test(
     using orders = createGrpcClient(OrderService, { address: again.addresses.orders });
     expect((await orders.getOrder({ orderId })).order?.orderId).toBe(orderId);
     expect(await end(again.command, "SIGINT")).toBe(0);
+    expect(running()).toEqual([]);
+  },
+);
+
+test.each([1000, 2500])(
+  "an end that is asked for %i ms after the start leaves nothing behind",
+  { timeout: 60_000 },
+  async (moment) => {
+    const command = run("start", "--json");
+    // A moment is what this is about: there is no event to wait for.
+    await delay(moment);
+    await end(command, "SIGINT");
     expect(running()).toEqual([]);
   },
 );

@@ -14,8 +14,6 @@ await runCommand(usage, async () => {
   const running = findRunningShop(settings.directory);
   if (running) return buy(running.addresses);
   say("No shop runs: opening it for this purchase");
-  // What runs by then ends with us; the guard sees to it.
-  void askedToStop().then(() => process.exit(130));
-  await using shop = await openShop(settings, { report: say });
+  await using shop = await openShop(settings, { report: say, signal: askedToStop() });
   await buy(shop.addresses);
 });

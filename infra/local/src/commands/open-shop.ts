@@ -17,27 +17,39 @@ const FEWEST_UNITS = 100n;
 
 /**
  * Boots the shop of `npm start`: a process for each service, data that is kept, and a catalogue. A
- * new shop has as many units of each product as were sold in the real month, and 100 at least.
+ * new shop has as many units of each product as were sold in the real month, and 100 at least. When
+ * the signal fires on the way, what runs is stopped, and then the promise rejects.
  */
 export async function openShop(
   settings: ShopSettings,
-  options: Pick<ShopConfig, "fresh" | "report" | "onLine" | "ports">,
+  options: Pick<ShopConfig, "fresh" | "report" | "onLine" | "ports"> & { signal: AbortSignal },
 ): Promise<Shop> {
+  // Once it is open, an end is the caller's to bring about, by disposing of the shop.
+  const opening = new AbortController();
+  const stop = () => opening.abort();
+  options.signal.addEventListener("abort", stop);
+  try {
+    return await open(settings, { ...options, signal: opening.signal });
+  } catch (error) {
+    if (opening.signal.aborted) throw new Error("Stopped before it was open", { cause: error });
+    throw error instanceof LockedError ? new Error(inUse(settings, error.pid)) : error;
+  } finally {
+    options.signal.removeEventListener("abort", stop);
+  }
+}
+
+async function open(settings: ShopSettings, options: ShopConfig): Promise<Shop> {
   const { directory, currency, logLevel } = settings;
   await using opening = new AsyncDisposableStack();
   const shop = opening.use(
-    await bootShop({ ...options, directory, currency, logLevel, processes: true }).catch(
-      (error: unknown) => {
-        throw error instanceof LockedError ? new Error(inUse(directory, error.pid)) : error;
-      },
-    ),
+    await bootShop({ ...options, directory, currency, logLevel, processes: true }),
   );
   await fillShelves(shop, settings, options.report);
   opening.move();
   return shop;
 }
 
-function inUse(directory: string, pid: number): string {
+function inUse({ directory }: ShopSettings, pid: number): string {
   return `A shop runs on ${directory} already (process ${pid}). Stop it first, or set EMPORIUM_DIR to another folder.`;
 }
 

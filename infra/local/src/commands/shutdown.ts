@@ -9,18 +9,18 @@ const NPM_INTERVAL_MS = 1000;
 const SHELLS = new Set(["sh", "bash", "dash", "zsh", "ash", "busybox"]);
 
 /**
- * Resolves when the user wants an end: Ctrl-C, SIGTERM, a closed terminal, or npm, which started us,
+ * Fires when the user wants an end: Ctrl-C, SIGTERM, a closed terminal, or npm, which started us,
  * was killed. Several of them count as one: npm passes on the Ctrl-C that we also get.
  */
-export function askedToStop(): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
+export function askedToStop(): AbortSignal {
+  const asked = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.on(signal, () => resolve());
+    process.on(signal, () => asked.abort());
   if (process.env.npm_lifecycle_event && process.platform !== "win32") {
     const line = lineToNpm().join();
-    setInterval(() => lineToNpm().join() !== line && resolve(), NPM_INTERVAL_MS).unref();
+    setInterval(() => lineToNpm().join() !== line && asked.abort(), NPM_INTERVAL_MS).unref();
   }
-  return promise;
+  return asked.signal;
 }
 
 /** Process ids from our parent up to npm: there may be a shell in between. */

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { relative } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -22,26 +23,27 @@ await runCommand(usage, async () => {
     options: { fresh: { type: "boolean" }, json: { type: "boolean" } },
   });
   const settings = shopSettings();
-  const stopped = askedToStop();
-  let isReady = false;
-  // What runs by then ends with us; the guard sees to it.
-  void stopped.then(() => isReady || process.exit(130));
+  const signal = askedToStop();
   {
     await using shop = await openShop(settings, {
+      signal,
       fresh: values.fresh,
       ports: settings.ports,
       report: say,
-      onLine: (label, line) => say(`${label.padEnd(9)} | ${gist(line)}`),
+      onLine: sayOnce(),
     });
     using _ = announce(settings.directory, shop);
-    isReady = true;
     console.log(values.json ? JSON.stringify(shop.addresses) : overview(shop, settings));
     for (const server of shop.servers) void keepUp(server);
-    await Promise.race([stopped, shop.lost]);
+    await Promise.race([aborted(signal), shop.lost]);
     say("Stopping");
   }
   say("Stopped");
 });
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
+}
 
 /** Starts a server again whenever it dies. */
 async function keepUp(server: Server): Promise<never> {
@@ -51,6 +53,16 @@ async function keepUp(server: Server): Promise<never> {
     say(`Starting ${server.label} again`);
     await server.start().catch(() => undefined);
   }
+}
+
+/** Tells what is new in the services' logs: trouble that lasts is told once. */
+function sayOnce(): (label: string, line: string) => void {
+  const last = new Map<string, string>();
+  return (label, line) => {
+    const said = gist(line);
+    if (last.get(label) !== said) say(`${label.padEnd(9)} | ${said}`);
+    last.set(label, said);
+  };
 }
 
 /** What a line of a service's log says; all of it is in the file. */

@@ -67,6 +67,7 @@ export async function bootShop(config: ShopConfig = {}): Promise<Shop> {
   const { inventory, orders, checkout } = config.ports ?? {};
   await checkPorts({ inventory, orders, checkout });
 
+  config.report?.("Postgres and NATS run; bringing the databases up to date");
   const databaseUrls = await forEachService((name) => prepareDatabase(ground, name));
   const hosts = await forEachService((name) => hostsOf(name, config));
   const [inventoryAddress, ordersAddress] = [gRpcName(hosts.inventory), gRpcName(hosts.orders)];
@@ -93,6 +94,7 @@ export async function bootShop(config: ShopConfig = {}): Promise<Shop> {
       const mine = replicas.filter(({ service }) => service === name);
       await Promise.all(mine.map((replica) => replica.stop()));
     });
+  config.report?.("Starting the services");
   const started = Promise.all(replicas.map((replica) => replica.start()));
   await Promise.race([started, ground.lost]);
 
