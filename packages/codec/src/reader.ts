@@ -92,7 +92,7 @@ function readMessage(
     return on(
       field.number,
       wireType,
-      `let child; if (child === undefined) child = ${blank}; ${read} ${set(field, "child")}`,
+      `let child = ${old}; if (child === undefined) child = ${blank}; ${read} ${set(field, "child")}`,
     );
   }
   if (isWrapperDesc(field.message)) {
