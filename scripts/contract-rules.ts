@@ -15,7 +15,10 @@ import {
   MethodOptions_IdempotencyLevel as Idempotency,
   MethodOptionsSchema,
 } from "@bufbuild/protobuf/wkt";
-import { type FieldRules, field as rules } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import {
+  type FieldRules,
+  field as rules,
+} from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { field_behavior, http } from "@emporium/contracts/google/api";
 import {
   access,
