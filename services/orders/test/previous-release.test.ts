@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
@@ -116,4 +116,20 @@ test("orders from before the migration are filled in: their states have their ti
     { order_id: cancelled!.orderId, status_time: later, tax_rate: 0, cancel_note: "" },
   ]);
   expect((await old.read(cancelled!.orderId)).state).toBe(OrderStateV1.CANCELLED);
+});
+
+test("after the contract step this release goes on, and the previous one is locked out", async () => {
+  const step = readFileSync(join(import.meta.dirname, "contract-step.sql"), "utf8");
+  for (const statement of step.split(";").filter((part) => part.trim()))
+    await shop.database.query(undefined, statement);
+
+  const { orderId } = await shop.orders
+    .createOrder(orderRequest([line("A", 1, 100)]))
+    .then(({ order }) => order!);
+  shop.clock.advance(1000);
+  const { order } = await v2.cancelOrder({ orderId, reason: CancelReason.SHOP_DECISION });
+  expect(order?.status?.time).toEqual(order?.updateTime);
+  await expect(previous.place(orderRequest([line("A", 1, 100)]), now)).rejects.toMatchObject({
+    message: expect.stringContaining("status_time") as string,
+  });
 });
