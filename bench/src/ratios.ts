@@ -1,5 +1,5 @@
 /** What a bench is told. */
-export interface BenchOptions {
+interface BenchOptions {
   /** A short run, to see that it works; its figures mean little. */
   quick: boolean;
   progress: (line: string) => void;
@@ -15,7 +15,7 @@ export interface Ratio {
 }
 
 /** The end of a bench, for people and for programs. */
-export interface BenchReport {
+interface BenchReport {
   text: string;
   data: { ratios: Record<string, Ratio> } & Record<string, unknown>;
 }

@@ -25,7 +25,7 @@ export const portSettings = {
 export type Ports = { [Name in keyof typeof portSettings]?: number | undefined };
 
 /** A port that somebody else listens on. */
-export class PortTakenError extends Error {
+class PortTakenError extends Error {
   override readonly name = "PortTakenError";
 
   constructor(name: keyof Ports, port: number) {

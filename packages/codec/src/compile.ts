@@ -66,9 +66,9 @@ function shortText(length: number): unknown {
   );
 }
 
-/** Has protobuf-es write one field, alone in a message. */
-function leave(desc: DescMessage, name: string, value: unknown): Uint8Array {
-  return toBinary(desc, Object.assign(create(desc), { [name]: value }));
+/** Has protobuf-es write the fields of the type. */
+function leave(desc: DescMessage, message: Message): Uint8Array {
+  return toBinary(desc, message, { writeUnknownFields: false });
 }
 
 /** Has protobuf-es read what stands from `pos` to `end` into the message. */

@@ -27,10 +27,15 @@ export function isJson(field: DescField): boolean {
   );
 }
 
+/** The type of the field as if it had no other, for what protobuf-es does with the field. */
+export function alone(field: DescField): DescMessage {
+  return { ...field.parent, fields: [field] };
+}
+
 /**
  * Whether functions are compiled for this type. A descriptor may come from anywhere and its names
  * become source, so they must be names that a compiler of proto files gives, and none that every
- * object has. A field with JSON is left to protobuf-es alone, which no required field may hinder.
+ * object has.
  */
 export function isCompilable({ fields, members }: DescMessage): boolean {
   const numbers = new Set(fields.map((field) => field.number));
@@ -39,7 +44,6 @@ export function isCompilable({ fields, members }: DescMessage): boolean {
     numbers.size === fields.length &&
     fields.every(({ number }) => number > 0 && number < 2 ** 29) &&
     names.every((name) => /^[A-Za-z_][\w$]*$/.test(name) && !(name in Object.prototype)) &&
-    !(fields.some(isJson) && fields.some((field) => field.presence === REQUIRED)) &&
     fields.every(
       ({ message }) => !message || !isWrapperDesc(message) || isPlain(message.fields[0]!),
     )

@@ -1,6 +1,6 @@
 import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
-import { isJson, tagOf, type Parts } from "./parts.js";
+import { alone, isJson, tagOf, type Parts } from "./parts.js";
 import { DELIMITED, END_GROUP, START_GROUP, readLength, scalarOf } from "./scalars.js";
 
 /**
@@ -19,8 +19,9 @@ export function readerSource(desc: DescMessage, parts: Parts): string {
     switch (tag) {
 ${desc.fields.map((field) => readField(field, parts)).join("\n")}
     default:
-      if (tag < 8 || ${known}.has(tag >>> 3)) throw odd;
+      if (tag < 8) throw odd;
       if (tag === group) break;
+      if (${known}.has(tag >>> 3)) throw odd;
       n = pos;
       pos = skip(buf, pos, tag, 100 - depth);
       unknown ??= m.$unknown ?? [];
@@ -40,7 +41,7 @@ function on(number: number, wireType: number, statements: string): string {
 
 function readField(field: DescField, parts: Parts): string {
   if (isJson(field)) {
-    const adopt = `adopt(${parts.constant(field.parent)}, m, start, pos, depth);`;
+    const adopt = `adopt(${parts.constant(alone(field))}, m, start, pos, depth);`;
     return on(field.number, DELIMITED, `${readLength} pos += n; ${adopt}`);
   }
   if (field.fieldKind === "map") return readMap(field, parts);

@@ -1,6 +1,6 @@
 import { ScalarType, type DescField, type DescMessage } from "@bufbuild/protobuf";
 import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
-import { isJson, tagOf, IMPLICIT, REQUIRED, type Parts } from "./parts.js";
+import { alone, isJson, tagOf, IMPLICIT, REQUIRED, type Parts } from "./parts.js";
 import { DELIMITED, END_GROUP, START_GROUP, scalarOf } from "./scalars.js";
 
 /**
@@ -83,7 +83,7 @@ function writePacked(field: DescField): string {
   const { write } = scalarOf(field.scalar);
   const items = `for (let i = 0; i < list.length; i++) { v = list[i]; ${write} }`;
   return `list = m.${field.localName};
-  if (list.length > 0) { ${delimited(field.number, items)} }`;
+  if (list.length != 0) { ${delimited(field.number, items)} }`;
 }
 
 function writeMap(field: DescField & { fieldKind: "map" }, parts: Parts): string {
@@ -102,11 +102,7 @@ function mapKey(type: ScalarType): string {
   return scalarOf(type).zero === "0" ? "Number.parseInt(key)" : "key";
 }
 
+/** Has protobuf-es write the field, as if the message had no other. */
 function writeJson(field: DescField, { constant }: Parts): string {
-  const leave = (name: string) =>
-    `pos = writeRaw(leave(${constant(field.parent)}, "${name}", m.${name}), buf, pos);`;
-  const oneof = "oneof" in field ? field.oneof?.localName : undefined;
-  return oneof === undefined
-    ? `if (m.${field.localName} !== undefined) ${leave(field.localName)}`
-    : `if (m.${oneof}.case === "${field.localName}") ${leave(oneof)}`;
+  return `pos = writeRaw(leave(${constant(alone(field))}, m), buf, pos);`;
 }

@@ -42,6 +42,7 @@ export class Consumer<Client extends PrismaClientLike> {
   readonly #waiting: WaitingRoom;
   /** The last message under way of each aggregate; the next one begins after it. */
   readonly #chains = new Map<string, Promise<void>>();
+  readonly #early = new Set<Promise<void>>();
   #underWay = 0;
   #freed = Promise.withResolvers<void>();
   #trouble = false;
@@ -69,7 +70,9 @@ export class Consumer<Client extends PrismaClientLike> {
     };
     const stream = names.stream(from);
     await pullDurable({ link, stream, config, ahead: concurrency * 2, logger, receive }, signal);
-    while (this.#chains.size > 0) await Promise.all(this.#chains.values());
+    while (this.#chains.size + this.#early.size > 0) {
+      await Promise.all([...this.#chains.values(), ...this.#early]);
+    }
   }
 
   /** Resolves when another message may come: there is room, and after trouble the database answers. */
@@ -100,31 +103,32 @@ export class Consumer<Client extends PrismaClientLike> {
     this.#underWay += 1;
   }
 
-  /** Never rejects. After a break an answer would be taken for one to another message. */
+  /** Never rejects. */
   async #settle(message: JsMsg, session: Session, signal: AbortSignal): Promise<void> {
     if (session.signal.aborted) return;
-    message.working();
+    this.#tell(session, () => message.working());
     const answer = await this.#parts.intake
       .receive(message, session, signal)
       .catch((error: unknown): Answer => {
         if (signal.aborted) return { kind: "again", afterMs: 0 };
         this.#trouble = true;
-        const { name: consumer, from: source } = this.#options;
-        this.#parts.logger.error({ err: error, source, consumer }, "A consumer is in trouble");
+        this.#parts.logger.error({ err: error, ...this.#label }, "A consumer is in trouble");
         return { kind: "again", afterMs: TROUBLE_MS };
       });
-    if (session.signal.aborted) return;
     switch (answer.kind) {
       case "done":
-        message.ack();
-        this.#waiting.advance(answer.event);
-        return;
+        this.#tell(session, () => message.ack());
+        return this.#waiting.advance(answer.event);
       case "buried":
-        return message.term(BURIED);
+        return this.#tell(session, () => message.term(BURIED));
       case "again":
-        return message.nak(answer.afterMs);
-      case "early":
-        void this.#wait(message, answer, session, signal);
+        return this.#tell(session, () => message.nak(answer.afterMs));
+      case "early": {
+        const waiting = this.#wait(message, answer, session, signal).finally(() =>
+          this.#early.delete(waiting),
+        );
+        this.#early.add(waiting);
+      }
     }
   }
 
@@ -135,8 +139,22 @@ export class Consumer<Client extends PrismaClientLike> {
     signal: AbortSignal,
   ): Promise<void> {
     const turn = await this.#waiting.stay(event, signal);
-    if (session.signal.aborted) return;
     if (turn) this.#begin(message, session, signal);
-    else message.nak(signal.aborted ? 0 : afterMs);
+    else this.#tell(session, () => message.nak(signal.aborted ? 0 : afterMs));
+  }
+
+  /** Answers the server. After a break the answer would be taken for one to another message. */
+  #tell(session: Session, answer: () => void): void {
+    if (session.signal.aborted) return;
+    try {
+      answer();
+    } catch (error) {
+      // The message comes again, and its event will be found among those that were taken in.
+      this.#parts.logger.warn({ err: error, ...this.#label }, "An answer did not go out");
+    }
+  }
+
+  get #label() {
+    return { consumer: this.#options.name, source: this.#options.from };
   }
 }

@@ -19,7 +19,7 @@ export interface EventMeta {
 }
 
 /** Header names that carry what CloudEvents has no attribute for. */
-export const VERSION_HEADER = "emporium-version";
+const VERSION_HEADER = "emporium-version";
 const AGGREGATE_TYPE_HEADER = "emporium-aggregate-type";
 const NATS_HEADER = /^nats-/i;
 

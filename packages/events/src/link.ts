@@ -146,7 +146,6 @@ export class Link implements AsyncDisposable {
         if (type === "disconnect") end();
         if (type !== "reconnect") continue;
         end();
-        await beginning;
         broken = new AbortController();
         beginning = this.#begin(connection, broken.signal);
       }

@@ -21,6 +21,12 @@ function waiting(shop: TestShop): Promise<number> {
   return shop.count("outbox WHERE publish_time IS NULL");
 }
 
+async function leastFence(shop: TestShop): Promise<bigint> {
+  const sql = "SELECT min(fence) AS fence FROM outbox_lane";
+  const found = await shop.database.query<{ fence: bigint }>(undefined, sql);
+  return found[0]!.fence;
+}
+
 test("what a transaction emits reaches a consumer's handler", async () => {
   await using shop = await TestShop.open(postgres, nats);
   const events = await shop.process();
@@ -95,6 +101,8 @@ test("a relay that stood still between acknowledgement and mark changes nothing 
   await using _consumer = await other.consume(effects());
   stopped.startRelay();
   other.startRelay();
+  // Each has taken every lane once, to compare the stream, before the first of them is stopped.
+  await until(async () => (await leastFence(shop)) >= 2n);
   let version = 0;
   for (let round = 0; round < (FULL ? 50 : 1); round++) {
     const before = stopped.mortal.passed["relay.published"] ?? 0;

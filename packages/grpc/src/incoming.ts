@@ -49,7 +49,7 @@ export class IncomingMessages implements AsyncIterableIterator<Message> {
       if (this.#ended) return Promise.resolve({ done: true, value: undefined });
       if (this.#closed) return Promise.reject(cancelled());
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
     if (this.#waiting) return this.#waiting.promise.then(() => this.next());
     this.#waiting = Promise.withResolvers();

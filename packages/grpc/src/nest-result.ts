@@ -76,7 +76,7 @@ export function plainAnswer(messages: AsyncIterable<object>): Answer {
   return {
     messages,
     complete: () => Promise.resolve(),
-    fail: (error) => Promise.reject(error as Error),
+    fail: (error) => Promise.reject(error),
     abandon: () => {},
   };
 }

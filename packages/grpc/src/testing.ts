@@ -36,7 +36,12 @@ export async function startTestServer(
   options: TestServerOptions = {},
   ...services: ServedService[]
 ): Promise<TestServer> {
-  const server = new GrpcServer({ listen: { host: "127.0.0.1", port: 0 }, ...options });
+  const server = new GrpcServer({
+    listen: { host: "127.0.0.1", port: 0 },
+    ...options,
+    // A test and its server share one event loop: its delay is nobody's overload.
+    shedding: { maxEventLoopDelayMs: Infinity, ...options.shedding },
+  });
   for (const add of services) add(server);
   const close = options.module
     ? await listenWithNest(options.module, server)

@@ -27,8 +27,11 @@ const handlers: Partial<ServiceImpl<typeof InventoryService>> = {
 let server: GrpcServer;
 let client: GrpcClient<typeof InventoryService>;
 beforeAll(async () => {
-  server = new GrpcServer({ listen: { host: "127.0.0.1", port: 0 } });
-  server.addService(InventoryService, handlers as ServiceImpl<typeof InventoryService>);
+  server = new GrpcServer({
+    listen: { host: "127.0.0.1", port: 0 },
+    shedding: { maxEventLoopDelayMs: Infinity },
+  });
+  server.addService(InventoryService, handlers);
   await new Promise<void>((resolve, reject) =>
     server.listen((error) => (error ? reject(error) : resolve())),
   );

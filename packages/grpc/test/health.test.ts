@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { createGrpcClient } from "../src/index.js";
 import { handlers, startTestServer, type TestServerOptions } from "../src/testing.js";
 import { TrialService } from "./generated/trial/v1/trial_pb.js";
-import { errorOf } from "./trial-server.js";
+import { errorOf, patient } from "./trial-server.js";
 
 /** A server of the test contract, with a client of its health, and one dependency that can go. */
 async function startWithDependency(options: TestServerOptions = {}) {
@@ -16,7 +16,13 @@ async function startWithDependency(options: TestServerOptions = {}) {
     if (!dependency.there) throw new Error("away");
   };
   const started = await startTestServer(
-    { dependencies: { database: check }, healthIntervalMs: 20, graceMs: 1000, ...options },
+    {
+      dependencies: { database: check },
+      healthIntervalMs: 20,
+      graceMs: 1000,
+      shedding: patient,
+      ...options,
+    },
     handlers(TrialService, { ask: () => ({}) }),
   );
   const health = started.client(HealthService);
@@ -132,7 +138,7 @@ test("a drain waits for calls under way, refuses new connections, and ends in it
   const gate = Promise.withResolvers<void>();
   const reached = Promise.withResolvers<void>();
   const started = await startTestServer(
-    { graceMs: 5000 },
+    { graceMs: 5000, shedding: patient },
     handlers(TrialService, {
       async ask() {
         reached.resolve();
@@ -159,7 +165,7 @@ test("a call that outstays the grace time is ended", async () => {
   const reached = Promise.withResolvers<void>();
   const aborted = Promise.withResolvers<void>();
   const started = await startTestServer(
-    { graceMs: 100 },
+    { graceMs: 100, shedding: patient },
     handlers(TrialService, {
       ask(_, { signal }) {
         signal.addEventListener("abort", () => aborted.resolve());

@@ -77,7 +77,11 @@ let server: GrpcServer;
 let client: GrpcClient<typeof InventoryService>;
 let app: Awaited<ReturnType<typeof NestFactory.createMicroservice>>;
 beforeAll(async () => {
-  server = new GrpcServer({ listen: { host: "127.0.0.1", port: 0 }, log: { error() {} } });
+  server = new GrpcServer({
+    listen: { host: "127.0.0.1", port: 0 },
+    shedding: { maxEventLoopDelayMs: Infinity },
+    log: { error() {} },
+  });
   app = await NestFactory.createMicroservice(GrpcModule.around(App), {
     strategy: server,
     logger: false,

@@ -10,14 +10,14 @@ test("a server at its limit refuses new calls, tells when to come back, and stay
   const gate = Promise.withResolvers<void>();
   const server = new GrpcServer({
     listen: { host: "127.0.0.1", port: 0 },
-    shedding: { maxCallsInFlight: 2 },
+    shedding: { maxCallsInFlight: 2, maxEventLoopDelayMs: Infinity },
   });
   server.addService(InventoryService, {
     listProducts: async () => {
       await gate.promise;
       return {};
     },
-  } as Partial<ServiceImpl<typeof InventoryService>> as ServiceImpl<typeof InventoryService>);
+  });
   await new Promise<void>((resolve) => server.listen(() => resolve()));
   using client = createGrpcClient(InventoryService, { address: server.address });
   using health = createGrpcClient(Health, { address: server.address });

@@ -1,10 +1,11 @@
+import { create, toBinary } from "@bufbuild/protobuf";
 import { CheckoutAdvancedSchema } from "@emporium/contracts/checkout/v1";
 import type { Database, OutboxRow } from "@emporium/database";
 import { outboxEvent } from "@emporium/events";
 import type { CheckoutState, PrismaClient } from "./generated/prisma/client.js";
 import { fromStoredLines, type Line, type StoredLine, toStoredLines } from "./lines.js";
 import type { Refusal } from "./refusals.js";
-import { advancedMessage, type Step } from "./checkout-message.js";
+import { checkoutMessage, type Step, stepMessage } from "./checkout-message.js";
 
 /** A checkout as its row has it. */
 export interface CheckoutRow {
@@ -57,7 +58,7 @@ export async function insertCheckout(
   row: CheckoutRow,
   lease: { owner: string; milliseconds: number },
 ): Promise<boolean> {
-  const event = advanced(row, 1);
+  const [event] = eventsAfter(0, row);
   // Without the caller's signal: once this is sent, the checkout may stand, and goes on.
   const inserted = await database.query(undefined, INSERT, [
     row.checkoutId,
@@ -72,23 +73,33 @@ export async function insertCheckout(
     row.createTime,
     lease.owner,
     lease.milliseconds,
-    event.id,
-    event.aggregateType,
-    event.type,
-    event.payload,
+    event?.id,
+    event?.aggregateType,
+    event?.type,
+    event?.payload,
   ]);
   if (inserted.length === 0) return false;
   database.committed();
   return true;
 }
 
-/** The event that tells of one step, `sequence` counted from 1. */
-export function advanced(row: CheckoutRow, sequence: number): OutboxRow {
-  const message = advancedMessage(row, sequence);
-  return outboxEvent(CheckoutAdvancedSchema, {
-    aggregateId: row.checkoutId,
-    version: sequence,
-    message,
+/**
+ * The events that tell of all steps after the first `told`. Bytes of a message followed by bytes of
+ * another of its type are the two merged (protobuf.dev, Encoding, "Last One Wins"), so the checkout,
+ * which is the same after all steps but the last, is encoded once for all of them.
+ */
+export function eventsAfter(told: number, row: CheckoutRow): OutboxRow[] {
+  let checkout: Uint8Array | undefined;
+  return row.steps.slice(told).map((_, index) => {
+    const version = told + index + 1;
+    const { checkoutId: aggregateId } = row;
+    const message = { step: stepMessage(row, version) };
+    const event = outboxEvent(CheckoutAdvancedSchema, { aggregateId, version, message });
+    if (!checkout || version === row.steps.length) {
+      const after = { checkout: checkoutMessage(row, version) };
+      checkout = toBinary(CheckoutAdvancedSchema, create(CheckoutAdvancedSchema, after));
+    }
+    return { ...event, payload: Buffer.concat([event.payload, checkout]) };
   });
 }
 

@@ -1,3 +1,4 @@
+import type { SheddingLimits } from "@emporium/grpc";
 import { type Clock, type Logger, readEnvironment } from "@emporium/runtime";
 import { z } from "zod";
 import { type FaultPoint, faultsFrom } from "./fault-points.js";
@@ -20,6 +21,8 @@ export interface CheckoutConfig {
   logLevel: string;
   /** What calls and sagas under way get when the process ends. */
   shutdownGraceMs: number;
+  /** Where they differ from the engine's limits for new calls. */
+  shedding?: Partial<SheddingLimits>;
   /** How the sagas are driven, where it differs from `defaultSagaSettings`. */
   saga?: Partial<SagaSettings>;
   /** What `tok_slow` of the payment simulator takes; 2 s where absent. */

@@ -56,6 +56,7 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
   const server = new GrpcServer({
     listen: config.listen,
     graceMs: config.shutdownGraceMs,
+    ...(config.shedding && { shedding: config.shedding }),
     dependencies: {
       postgres: (signal) => database.ping(signal),
       nats: async () => {

@@ -1,6 +1,6 @@
 import type { Database } from "@emporium/database";
 import type { Clock, Logger } from "@emporium/runtime";
-import { advanced, type CheckoutRow, findCheckout } from "./checkouts.js";
+import { type CheckoutRow, eventsAfter, findCheckout } from "./checkouts.js";
 import type { PrismaClient } from "./generated/prisma/client.js";
 import { untilKnown } from "./patience.js";
 import type { Refusal } from "./refusals.js";
@@ -127,7 +127,7 @@ export class Journal implements Disposable {
     const total = checkout.steps.length;
     const steps = checkout.steps.slice(this.#written);
     if (steps.length === 0) return;
-    const events = steps.map((_, index) => advanced(checkout, this.#written + index + 1));
+    const events = eventsAfter(this.#written, checkout);
     const rows = await database.query(signal, ADVANCE, [
       checkout.checkoutId,
       checkout.fence,

@@ -34,7 +34,7 @@ function request(differs: MessageInitShape<typeof CreateQuoteRequestSchema> = {}
       { sku: "TEA", quantity: 5n, unitPrice: pounds(2n) },
     ],
     ...differs,
-  } as MessageInitShape<typeof CreateQuoteRequestSchema>);
+  });
 }
 
 const makeQuote = (differs = {}) => replica.quotes.create(request(differs), signal);

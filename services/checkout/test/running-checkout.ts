@@ -80,7 +80,7 @@ async function serve<Service extends DescService>(
   handlers: Partial<ServiceImpl<Service>>,
 ): Promise<string> {
   const server = new GrpcServer({ listen: { host: "127.0.0.1", port: 0 }, graceMs: 500 });
-  server.addService(service, handlers as ServiceImpl<Service>);
+  server.addService(service, handlers);
   await new Promise<void>((resolve, reject) =>
     server.listen((error) => (error ? reject(error) : resolve())),
   );

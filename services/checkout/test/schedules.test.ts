@@ -7,7 +7,7 @@ import type { Deed } from "../src/fault-points.js";
 import { within } from "../src/patience.js";
 import { audit } from "./audit.js";
 import type { Fault } from "./faults.js";
-import { cart, purchase, type Replica, Shop } from "./shop.js";
+import { cart, NO_TAKEOVER, purchase, type Replica, Shop } from "./shop.js";
 
 const stack = new AsyncDisposableStack();
 let shop: Shop;
@@ -15,9 +15,6 @@ let survivors: Replica[];
 
 /** Impatient, so that also what is not scripted comes too late at times. */
 const HASTE = { callMs: 80, authorizeMs: 250 };
-
-/** A process that is about to be stopped should not have the checkouts of others in its hands. */
-const NEVER_MS = 3_600_000;
 
 beforeAll(async () => {
   shop = await Shop.open(stack);
@@ -94,7 +91,7 @@ async function play(schedule: Schedule): Promise<void> {
       () => "COMPLETED",
       (error: unknown) => reasonOf(error)?.reason ?? "UNSPECIFIED",
     );
-  const first = await shop.startReplica({ ...HASTE, takeoverMs: NEVER_MS });
+  const first = await shop.startReplica({ ...HASTE, ...NO_TAKEOVER });
   const cut = stop && first.cutPowerAt(`${stop.when as "before"}-${stop.deed}`);
   const answer = ask(first);
   const duplicates = survivors.slice(0, schedule.duplicates).map(ask);

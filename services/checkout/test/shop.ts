@@ -36,6 +36,9 @@ const TEST_SAGA: SagaSettings = {
   authorizeMs: 600,
 };
 
+/** For a process that is about to be stopped: it takes nothing over that others wait for. */
+export const NO_TAKEOVER = { takeoverMs: 3_600_000 };
+
 /** A checkout with its own database and streams, and the services around it in memory. */
 export class Shop {
   readonly faults = new Faults();
@@ -96,6 +99,8 @@ export class Shop {
  */
 export class Replica implements AsyncDisposable {
   readonly database: Database<PrismaClient>;
+  /** First words of the statements that it sent, each a round trip. */
+  readonly statements: string[] = [];
   readonly payments: PaymentProvider;
   readonly quotes: Quotes;
   readonly runs: SagaRuns;
@@ -184,6 +189,7 @@ export class Replica implements AsyncDisposable {
         if (key !== "query") return method;
         return async (...parameters: unknown[]) => {
           await this.#power?.promise;
+          this.statements.push(/\b(SELECT|INSERT|UPDATE)\b/.exec(String(parameters[1]))?.[1] ?? "");
           const query = method(...parameters) as Promise<unknown>;
           this.#queries.add(query);
           return query.finally(() => this.#queries.delete(query));

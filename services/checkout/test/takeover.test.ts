@@ -3,7 +3,7 @@ import { reasonOf } from "@emporium/grpc";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { FaultPointName } from "../src/fault-points.js";
 import { audit } from "./audit.js";
-import { purchase, type Replica, Shop } from "./shop.js";
+import { NO_TAKEOVER, purchase, type Replica, Shop } from "./shop.js";
 
 const stack = new AsyncDisposableStack();
 let shop: Shop;
@@ -19,7 +19,7 @@ const { signal } = new AbortController();
 
 /** Starts a purchase on a replica of its own that stops at this place, and lets its lease run out. */
 async function stopAt(place: FaultPointName, request = purchase()) {
-  const stopped = await shop.startReplica();
+  const stopped = await shop.startReplica(NO_TAKEOVER);
   const cut = stopped.cutPowerAt(place);
   const answer = stopped.purchases.complete(request, signal).then(
     () => "COMPLETED",
@@ -107,7 +107,7 @@ describe.concurrent("a process that dies is taken over by another, and wakes up 
 
 test("a process that never wrote the checkout down leaves nothing of it", async () => {
   const request = purchase();
-  const stopped = await shop.startReplica();
+  const stopped = await shop.startReplica(NO_TAKEOVER);
   const cut = stopped.cutPowerAt("before-start");
   const answer = stopped.purchases.complete(request, signal);
   await cut;

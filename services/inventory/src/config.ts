@@ -1,3 +1,4 @@
+import type { SheddingLimits } from "@emporium/grpc";
 import { type Clock, readEnvironment } from "@emporium/runtime";
 import { z } from "zod";
 
@@ -19,6 +20,8 @@ export interface InventoryConfig {
   logLevel: string;
   /** Milliseconds that a drain gives to calls under way. */
   shutdownGraceMs: number;
+  /** Where they differ from the engine's limits for new calls. */
+  shedding?: Partial<SheddingLimits>;
   /** How long a reservation holds its units, in milliseconds; 15 minutes unless given. */
   reservationTtlMs?: number;
   /** Milliseconds between two sweeps for reservations whose time is over; 5 seconds unless given. */

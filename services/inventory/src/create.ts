@@ -47,6 +47,7 @@ export async function create(config: InventoryConfig): Promise<RunningService> {
   const server = new GrpcServer({
     listen: config.listen,
     graceMs: config.shutdownGraceMs,
+    ...(config.shedding && { shedding: config.shedding }),
     dependencies: {
       postgres: (signal) => database.ping(signal),
       nats: async () => {

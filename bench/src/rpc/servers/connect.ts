@@ -10,8 +10,8 @@ import { inventory, orders } from "./handlers.js";
 const server = createServer(
   connectNodeAdapter({
     routes: (router) => {
-      router.service(InventoryService, inventory as never);
-      router.service(OrderService, orders as never);
+      router.service(InventoryService, inventory);
+      router.service(OrderService, orders);
     },
   }),
 );

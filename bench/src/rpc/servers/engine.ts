@@ -27,7 +27,7 @@ for (const [target, service] of [
 ] as const) {
   const prototype = target.prototype as Record<string, unknown>;
   for (const { localName } of service.methods) prototype[localName] ??= unimplemented;
-  GrpcController(service)(target as never);
+  GrpcController(service)(target);
 }
 class App {}
 Module({ controllers: [Inventory, Orders] })(App);

@@ -26,6 +26,12 @@ export type Launch = (name: ServiceName, label: string, start: ServiceStart) => 
 /** Milliseconds that a process gets to end after its own time for that is over. */
 const EXTRA_GRACE_MS = 3_000;
 
+/**
+ * All services share one machine here, and V8 takes what it can get: by default they grow to 850 MB
+ * together under load, with these to less than 600, at the same speed.
+ */
+const HEAP_LIMITS = ["--max-semi-space-size=4", "--max-old-space-size=192"];
+
 /** Makes the second start a third of a second faster; https://nodejs.org/api/module.html. */
 const COMPILE_CACHE = join(stateDirectory, "compile-cache");
 
@@ -36,7 +42,9 @@ const WORTH_TELLING = /"level":"(warn|error|fatal)"/;
 export function launchHere(settings: ServiceSettings): Launch {
   return async (name, _, start) => {
     const service = await loadService(name);
-    const running = await service.create({ ...start, ...settings[name] });
+    // Several servers and their callers share one event loop here: its delay is nobody's overload.
+    const shedding = { maxEventLoopDelayMs: Infinity };
+    const running = await service.create({ ...start, shedding, ...settings[name] });
     const { promise } = Promise.withResolvers<never>();
     return {
       pid: process.pid,
@@ -60,7 +68,7 @@ export function launchProcesses(options: {
     const launched = options.guard.spawn({
       name: label,
       program: process.execPath,
-      programArguments: [join(projectDirectory, "services", name, "dist/main.js")],
+      programArguments: [...HEAP_LIMITS, join(projectDirectory, "services", name, "dist/main.js")],
       environment: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE, ...environmentOf(start) },
       stopSignal: "SIGTERM",
       graceMs: start.shutdownGraceMs + EXTRA_GRACE_MS,

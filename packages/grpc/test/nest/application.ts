@@ -3,7 +3,7 @@ import { NestFactory } from "@nestjs/core";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { type GrpcClient, GrpcModule, GrpcServer } from "../../src/index.js";
 import { type Note, TrialService } from "../generated/trial/v1/trial_pb.js";
-import { trialClient } from "../trial-server.js";
+import { patient, trialClient } from "../trial-server.js";
 
 type Notes = AsyncIterable<Note>;
 
@@ -99,6 +99,7 @@ export async function startApplication(
   const server = new GrpcServer({
     listen: { host: "127.0.0.1", port: 0 },
     log: { error() {} },
+    shedding: patient,
   });
   const app = await NestFactory.createMicroservice(GrpcModule.around(TrialModule), {
     strategy: server,

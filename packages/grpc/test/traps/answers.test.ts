@@ -35,12 +35,12 @@ const internal: Seen = { code: "Internal", message: "Internal error <id>" };
 const swallowed: Seen = { code: "Unknown", message: "Internal server error" };
 const hung: Seen = { code: "DeadlineExceeded", message: "Deadline exceeded" };
 
-trap<Seen>(3, (serve) => answerOf(serve, { ask: () => EMPTY }, {}, 300), {
+trap<Seen>(3, (serve) => answerOf(serve, { ask: () => EMPTY }, {}, 1000), {
   nest: ["a handler without a value leaves the caller waiting", hung],
   engine: ["a handler without a value is INTERNAL at once", internal],
 });
 
-trap<Seen>(3, (serve) => answerOf(serve, { ask: () => of({}, {}) }, {}, 300), {
+trap<Seen>(3, (serve) => answerOf(serve, { ask: () => of({}, {}) }, {}, 1000), {
   nest: ["a handler with two values leaves the caller waiting", hung],
   engine: ["a handler with two values is INTERNAL at once", internal],
 });

@@ -13,6 +13,7 @@ import {
 import { Controller } from "@nestjs/common";
 import { concatMap, from, last, map, type Observable } from "rxjs";
 import { GrpcController, GrpcModule, GrpcServer } from "../../src/index.js";
+import { patient } from "../trial-server.js";
 import { type Note, TrialService } from "../generated/trial/v1/trial_pb.js";
 
 type Answer = Partial<Record<"text" | "number" | "mood" | "body", unknown>>;
@@ -164,6 +165,7 @@ export const engine: Serve = async (work, { guard, engine: options } = {}) => {
     listen: { host: "127.0.0.1", port: 0 },
     graceMs: 2000,
     log: { error() {} },
+    shedding: patient,
     ...options,
   });
   const app = await NestFactory.createMicroservice(

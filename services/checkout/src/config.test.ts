@@ -1,0 +1,32 @@
+import { ConfigurationError } from "@emporium/runtime";
+import { expect, test } from "vitest";
+import { configFromEnvironment, defaultSagaSettings } from "./config.js";
+import { noFaults } from "./fault-points.js";
+
+const needed = {
+  DATABASE_URL: "postgresql://shop:secret@localhost:5432/checkout",
+  NATS_URL: "nats://one:4222,nats://two:4222",
+};
+
+test("what is not set has the shop's usual value", () => {
+  expect(configFromEnvironment(needed)).toEqual({
+    listen: { host: "127.0.0.1", port: 50053 },
+    databaseUrl: needed.DATABASE_URL,
+    nats: { servers: ["nats://one:4222", "nats://two:4222"], prefix: "emporium" },
+    inventoryAddress: "dns:///127.0.0.1:50052",
+    ordersAddress: "dns:///127.0.0.1:50051",
+    currency: "GBP",
+    logLevel: "info",
+    shutdownGraceMs: 10_000,
+    saga: defaultSagaSettings,
+    slowPaymentMs: 2_000,
+    faultPoint: noFaults,
+  });
+});
+
+test("a wrong value is told by its name, a line each", () => {
+  const wrong = { ...needed, SAGA_LEASE_MS: "soon", FAULT_POINTS: "after-lunch=kill" };
+  const read = () => configFromEnvironment(wrong);
+  expect(read).toThrow(ConfigurationError);
+  expect(read).toThrow(/SAGA_LEASE_MS is wrong: .*\nFAULT_POINTS is wrong: .*after-reserve=kill/);
+});
