@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Guard } from "./guard/guard.js";
+import { GuardedServer } from "./guard/guarded-server.js";
 import { launchOnPort } from "./ports.js";
 
 /** Milliseconds that NATS has to close its store. */
@@ -25,15 +26,19 @@ export interface NatsOptions {
 }
 
 /** A NATS server with JetStream that runs for us. */
-export interface Nats {
-  readonly port: number;
+export class Nats extends GuardedServer {
   readonly url: string;
   /** Where JetStream keeps its streams; delete it only while the server is stopped. */
   readonly store: string;
-  /** Stops the server; its store and port stay. */
-  stop(): Promise<void>;
-  /** Starts it again. */
-  start(): Promise<void>;
+
+  constructor(
+    place: { url: string; store: string },
+    ...[running, launch]: ConstructorParameters<typeof GuardedServer>
+  ) {
+    super(running, launch);
+    this.url = place.url;
+    this.store = place.store;
+  }
 }
 
 /** Starts NATS and waits until it takes connections. */
@@ -58,18 +63,8 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
     await server.line(READY);
     return server;
   };
-  let { port, running } = await launchOnPort(launch, options.port);
-  return {
-    port,
-    url: `nats://127.0.0.1:${port}`,
-    store,
-    stop: async () => {
-      await running.stop();
-    },
-    start: async () => {
-      running = await launch(port);
-    },
-  };
+  const { port, running } = await launchOnPort(launch, options.port);
+  return new Nats({ url: `nats://127.0.0.1:${port}`, store }, running, () => launch(port));
 }
 
 /** https://docs.nats.io/running-a-nats-service/configuration */

@@ -47,41 +47,45 @@ test("a database belongs to a role of its own, and no other role gets in", async
   await expect(query(other.href, "SELECT 1")).rejects.toThrow(`permission denied for database`);
 });
 
-test("what is stored survives the servers, and a fresh start empties it", async () => {
-  const directory = await makeFolder();
-  const boot = (fresh: boolean) => bootInfrastructure({ directory, durable: true, fresh });
-  {
-    await using infrastructure = await boot(false);
-    const { postgres, nats } = infrastructure;
-    const url = await postgres.databases.create("orders");
-    await query(url, "CREATE TABLE kept AS SELECT 42 AS answer");
-    await using connection = await closing(connect({ servers: nats.url }));
-    await (
-      await jetstreamManager(connection.nats)
-    ).streams.add({ name: "KEPT", subjects: ["kept"] });
-    await jetstream(connection.nats).publish("kept", "42");
+test(
+  "what is stored survives the servers, and a fresh start empties it",
+  { timeout: 60_000 },
+  async () => {
+    const directory = await makeFolder();
+    const boot = (fresh: boolean) => bootInfrastructure({ directory, durable: !fresh, fresh });
+    {
+      await using infrastructure = await boot(false);
+      const { postgres, nats } = infrastructure;
+      const url = await postgres.databases.create("orders");
+      await query(url, "CREATE TABLE kept AS SELECT 42 AS answer");
+      await using connection = await closing(connect({ servers: nats.url }));
+      await (
+        await jetstreamManager(connection.nats)
+      ).streams.add({ name: "KEPT", subjects: ["kept"] });
+      await jetstream(connection.nats).publish("kept", "42");
 
-    await Promise.all([postgres.stop(), nats.stop()]);
-    await expect(query(url, "SELECT 1")).rejects.toThrow(/ECONNREFUSED/);
-    await Promise.all([postgres.start(), nats.start()]);
-    expect(await query(url, "SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
-  }
-  {
-    await using infrastructure = await boot(false);
-    const { postgres, nats } = infrastructure;
-    const url = postgres.databases.url("orders");
-    expect(await query(url, "SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
-    await using connection = await closing(connect({ servers: nats.url }));
-    const manager = await jetstreamManager(connection.nats);
-    expect((await manager.streams.getMessage("KEPT", { seq: 1 }))?.string()).toBe("42");
-  }
-  {
-    await using infrastructure = await boot(true);
-    const { databases } = infrastructure.postgres;
-    const url = await databases.create("orders");
-    expect(await query(url, "SELECT to_regclass('kept') AS kept")).toEqual([{ kept: null }]);
-  }
-});
+      await Promise.all([postgres.stop(), nats.stop()]);
+      await expect(query(url, "SELECT 1")).rejects.toThrow(/ECONNREFUSED/);
+      await Promise.all([postgres.start(), nats.start()]);
+      expect(await query(url, "SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
+    }
+    {
+      await using infrastructure = await boot(false);
+      const { postgres, nats } = infrastructure;
+      const url = postgres.databases.url("orders");
+      expect(await query(url, "SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
+      await using connection = await closing(connect({ servers: nats.url }));
+      const manager = await jetstreamManager(connection.nats);
+      expect((await manager.streams.getMessage("KEPT", { seq: 1 }))?.string()).toBe("42");
+    }
+    {
+      await using infrastructure = await boot(true);
+      const { databases } = infrastructure.postgres;
+      const url = await databases.create("orders");
+      expect(await query(url, "SELECT to_regclass('kept') AS kept")).toEqual([{ kept: null }]);
+    }
+  },
+);
 
 test("a temporary infrastructure leaves nothing behind", async () => {
   const infrastructure = await bootInfrastructure({ durable: false });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { TestNats } from "./nats.js";
 import { TestPostgres } from "./postgres.js";
-import { effects, FULL, stockChanged, TestShop, until } from "./shop.js";
+import { effects, FULL, LIMIT_MS, stockChanged, TestShop, until } from "./shop.js";
 
 let postgres: TestPostgres;
 let nats: TestNats;
@@ -67,59 +67,69 @@ test("another replica's relay publishes what a process without one commits", asy
   await until(async () => (await shop.count("effect")) === 1);
 });
 
-test("a transaction that stays open while many commit is published once it commits (R4)", async () => {
-  await using shop = await TestShop.open(postgres, nats);
-  const events = await shop.process();
-  events.startRelay();
-  const [openMs, others] = FULL ? [10_000, 5_000] : [1_500, 500];
-  const late = shop.database.transaction(undefined, async (tx) => {
-    // Its row, with its id and its time, is there before the others, and seen after them.
-    const { id, aggregateType, aggregateId, type, payload } = stockChanged("late_1", 1);
-    await tx.query(
-      `INSERT INTO outbox (id, aggregate_type, aggregate_id, version, type, payload)
+test(
+  "a transaction that stays open while many commit is published once it commits (R4)",
+  async () => {
+    await using shop = await TestShop.open(postgres, nats);
+    const events = await shop.process();
+    events.startRelay();
+    const [openMs, others] = FULL ? [10_000, 5_000] : [1_500, 500];
+    const late = shop.database.transaction(undefined, async (tx) => {
+      // Its row, with its id and its time, is there before the others, and seen after them.
+      const { id, aggregateType, aggregateId, type, payload } = stockChanged("late_1", 1);
+      await tx.query(
+        `INSERT INTO outbox (id, aggregate_type, aggregate_id, version, type, payload)
        VALUES ($1, $2, $3, 1, $4, $5)`,
-      [id, aggregateType, aggregateId, type, payload],
-    );
-    await new Promise((resolve) => setTimeout(resolve, openMs));
-  });
-  for (let nr = 0; nr < others; nr += 10) {
-    await shop.emit(...Array.from({ length: 10 }, (_, at) => [`rsv_${nr + at}`, 1] as const));
-  }
-  await late;
-  const committed = performance.now();
-  await until(async () => (await waiting(shop)) === 0);
-  // Nothing pokes the relay for this row: it was not written by `emit`.
-  expect(performance.now() - committed).toBeLessThan(1_500);
-  expect((await shop.stream()).state.messages).toBe(others + 1);
-});
-
-test("a relay that stood still between acknowledgement and mark changes nothing (R2)", async () => {
-  await using shop = await TestShop.open(postgres, nats);
-  const stream = { duplicateWindowMs: 2_000 };
-  const stopped = await shop.mortal({ stream });
-  const other = await shop.mortal({ stream });
-  await using _consumer = await other.consume(effects());
-  stopped.startRelay();
-  other.startRelay();
-  // Each has taken every lane once, to compare the stream, before the first of them is stopped.
-  await until(async () => (await leastFence(shop)) >= 2n);
-  let version = 0;
-  for (let round = 0; round < (FULL ? 50 : 1); round++) {
-    const before = stopped.mortal.passed["relay.published"] ?? 0;
-    stopped.mortal.stop("relay.published", 5_000);
-    while ((stopped.mortal.passed["relay.published"] ?? 0) === before) {
-      version += 1;
-      await shop.emit(...aggregates.map((id) => [id, version] as const));
-      await until(async () => (await waiting(shop)) < aggregates.length);
+        [id, aggregateType, aggregateId, type, payload],
+      );
+      await new Promise((resolve) => setTimeout(resolve, openMs));
+    });
+    for (let nr = 0; nr < others; nr += 10) {
+      await shop.emit(...Array.from({ length: 10 }, (_, at) => [`rsv_${nr + at}`, 1] as const));
     }
+    await late;
+    const committed = performance.now();
     await until(async () => (await waiting(shop)) === 0);
-  }
-  await until(async () => (await shop.count("effect")) === aggregates.length * version);
-  const { messages } = (await shop.stream()).state;
-  expect(messages).toBeGreaterThan(aggregates.length * version);
-  const versions = Array.from({ length: version }, (_, at) => at + 1);
-  expect(await shop.versions()).toEqual(Object.fromEntries(aggregates.map((id) => [id, versions])));
-});
+    // Nothing pokes the relay for this row: it was not written by `emit`.
+    expect(performance.now() - committed).toBeLessThan(1_500);
+    expect((await shop.stream()).state.messages).toBe(others + 1);
+  },
+  LIMIT_MS,
+);
+
+test(
+  "a relay that stood still between acknowledgement and mark changes nothing (R2)",
+  async () => {
+    await using shop = await TestShop.open(postgres, nats);
+    const stream = { duplicateWindowMs: 2_000 };
+    const stopped = await shop.mortal({ stream });
+    const other = await shop.mortal({ stream });
+    await using _consumer = await other.consume(effects());
+    stopped.startRelay();
+    other.startRelay();
+    // Each has taken every lane once, to compare the stream, before the first of them is stopped.
+    await until(async () => (await leastFence(shop)) >= 2n);
+    let version = 0;
+    for (let round = 0; round < (FULL ? 50 : 1); round++) {
+      const before = stopped.mortal.passed["relay.published"] ?? 0;
+      stopped.mortal.stop("relay.published", 5_000);
+      while ((stopped.mortal.passed["relay.published"] ?? 0) === before) {
+        version += 1;
+        await shop.emit(...aggregates.map((id) => [id, version] as const));
+        await until(async () => (await waiting(shop)) < aggregates.length);
+      }
+      await until(async () => (await waiting(shop)) === 0);
+    }
+    await until(async () => (await shop.count("effect")) === aggregates.length * version);
+    const { messages } = (await shop.stream()).state;
+    expect(messages).toBeGreaterThan(aggregates.length * version);
+    const versions = Array.from({ length: version }, (_, at) => at + 1);
+    expect(await shop.versions()).toEqual(
+      Object.fromEntries(aggregates.map((id) => [id, versions])),
+    );
+  },
+  LIMIT_MS,
+);
 
 test("rows older than the retention go, unpublished ones stay", async () => {
   await using shop = await TestShop.open(postgres, nats);

@@ -20,6 +20,9 @@ export type TestEvents = Events<PrismaClient>;
 /** Full numbers of the proof; short forms otherwise. */
 export const FULL = process.env["EVENTS_FULL"] === "1";
 
+/** For the tests that have both forms. */
+export const LIMIT_MS = FULL ? 1_200_000 : 60_000;
+
 /** Retries that fit into a test: three tries. */
 export const BACKOFF_MS: readonly number[] = [20, 60];
 
@@ -101,13 +104,20 @@ export class TestShop implements AsyncDisposable {
   /** A process with a database pool of its own that can be killed. */
   async mortal(
     options: Partial<EventsOptions<PrismaClient>> = {},
-  ): Promise<TestEvents & { mortal: Mortal }> {
+  ): Promise<TestEvents & { mortal: Mortal; crash(): Promise<void> }> {
     const mortal = new Mortal();
     const database = this.#open.use(await openDatabase(this.url, 4));
     const { atFaultPoint } = mortal;
     const events = await this.process({ database, atFaultPoint, ...options });
     this.#open.defer(() => mortal.bury());
-    return Object.assign(events, { mortal });
+    /** Dies at its next fault point, without a mark or an answer, and loses its connections. */
+    const crash = async (): Promise<void> => {
+      mortal.kill();
+      mortal.bury();
+      await events[Symbol.asyncDispose]();
+      await database[Symbol.asyncDispose]();
+    };
+    return Object.assign(events, { mortal, crash });
   }
 
   /** What the stream holds. */
@@ -153,7 +163,9 @@ export class TestShop implements AsyncDisposable {
     );
   }
 
-  async count(table: "effect" | "outbox" | "outbox WHERE publish_time IS NULL"): Promise<number> {
+  async count(
+    table: "effect" | "inbox_failure" | "outbox" | "outbox WHERE publish_time IS NULL",
+  ): Promise<number> {
     const counted = await this.database.query<{ n: number }>(
       undefined,
       `SELECT count(*)::int AS n FROM ${table}`,
@@ -193,10 +205,10 @@ export function effects(
   };
 }
 
-/** Resolves as soon as the condition holds; looks again each 20 ms, for 20 s. */
+/** Resolves as soon as the condition holds; looks again each 20 ms, for 20 s or, in full, 10 min. */
 export async function until(
   condition: () => Promise<boolean> | boolean,
-  limitMs = 20_000,
+  limitMs = FULL ? 600_000 : 20_000,
 ): Promise<void> {
   const end = performance.now() + limitMs;
   while (!(await condition())) {

@@ -1,4 +1,3 @@
-import type { ServiceImpl } from "@connectrpc/connect";
 import { Code } from "@connectrpc/connect";
 import { RetryInfoSchema } from "@emporium/contracts/google/rpc";
 import { Health, HealthCheckResponse_ServingStatus } from "@emporium/contracts/grpc/health/v1";

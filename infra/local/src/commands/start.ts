@@ -1,7 +1,7 @@
 import { relative } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import type { Replica } from "../shop/replica.js";
+import type { Server } from "../guard/guarded-server.js";
 import type { Shop } from "../shop/shop.js";
 import { openShop } from "./open-shop.js";
 import { announce } from "./running-shop.js";
@@ -36,7 +36,7 @@ await runCommand(usage, async () => {
     using _ = announce(settings.directory, shop);
     isReady = true;
     console.log(values.json ? JSON.stringify(shop.addresses) : overview(shop, settings));
-    for (const replica of shop.replicas) void keepUp(replica);
+    for (const server of shop.servers) void keepUp(server);
     await Promise.race([stopped, shop.lost]);
     say("Stopping");
   }
@@ -44,12 +44,12 @@ await runCommand(usage, async () => {
 });
 
 /** Starts a server again whenever it dies. */
-async function keepUp(replica: Replica): Promise<never> {
+async function keepUp(server: Server): Promise<never> {
   for (;;) {
-    await replica.lost.catch((error: Error) => say(error.message));
+    await server.lost.catch((error: Error) => say(error.message));
     await delay(RESTART_PAUSE_MS);
-    say(`Starting ${replica.label} again`);
-    await replica.start().catch(() => undefined);
+    say(`Starting ${server.label} again`);
+    await server.start().catch(() => undefined);
   }
 }
 

@@ -60,7 +60,8 @@ export class Guard implements AsyncDisposable {
     const id = this.#nextId++;
     const guarded = new GuardedProcess(command, () => this.#send({ kind: "stop", id }));
     this.#processes.set(id, guarded);
-    this.#send({ kind: "spawn", id, command });
+    if (this.#guard.connected) this.#send({ kind: "spawn", id, command });
+    else guarded.abandon();
     return guarded;
   }
 
@@ -87,7 +88,7 @@ export class Guard implements AsyncDisposable {
   }
 
   #send(message: ToGuard): void {
-    // Where the guard is gone, `lost` has told every process's end already.
+    // Where the guard is gone, so are its processes, and everybody has been told.
     if (this.#guard.connected) this.#guard.send(message, () => undefined);
   }
 
@@ -108,8 +109,7 @@ export class Guard implements AsyncDisposable {
 
   async #handleLoss(): Promise<never> {
     const orphans = this.#recorded();
-    for (const [id, guarded] of this.#processes)
-      guarded.receive({ kind: "ended", id, code: null, signal: null, errors: [] });
+    for (const guarded of this.#processes.values()) guarded.abandon();
     this.#processes.clear();
     if (this.#disposed) return new Promise(() => undefined);
     await stopProcesses(orphans);

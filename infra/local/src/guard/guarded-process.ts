@@ -15,17 +15,23 @@ export interface Ending {
 export class GuardedProcess {
   /** Resolves when the process has ended; never rejects. */
   readonly ended: Promise<Ending>;
+  /** Rejects when the process ends by itself; pending where it, or everything, is stopped. */
+  readonly lost: Promise<never>;
   /** Who it is, for later runs; `undefined` before it runs. */
   recorded: RecordedProcess | undefined;
   readonly #command: Command;
   readonly #requestStop: () => void;
+  readonly #lost = Promise.withResolvers<never>();
   readonly #ended = Promise.withResolvers<Ending>();
+  #isStopping = false;
   readonly #listeners = new Set<(line: string) => void>();
 
   constructor(command: Command, requestStop: () => void) {
     this.#command = command;
     this.#requestStop = requestStop;
     this.ended = this.#ended.promise;
+    this.lost = this.#lost.promise;
+    this.lost.catch(() => undefined);
   }
 
   get name(): string {
@@ -57,6 +63,7 @@ export class GuardedProcess {
 
   /** Stops it as its command says; resolves when it has ended. */
   async stop(): Promise<Ending> {
+    this.#isStopping = true;
     this.#requestStop();
     return this.ended;
   }
@@ -72,7 +79,13 @@ export class GuardedProcess {
     } else {
       const { code, signal, errors } = message;
       this.#ended.resolve({ code, signal, errors });
+      if (!this.#isStopping) this.#lost.reject(endedTooEarly(this.name, { code, signal, errors }));
     }
+  }
+
+  /** Takes it that the guard is gone, and this process with it. */
+  abandon(): void {
+    this.#ended.resolve({ code: null, signal: null, errors: ["its guard was killed"] });
   }
 }
 

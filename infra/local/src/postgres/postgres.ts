@@ -1,4 +1,5 @@
 import type { Guard } from "../guard/guard.js";
+import { GuardedServer } from "../guard/guarded-server.js";
 import { launchOnPort } from "../ports.js";
 import { postgresAccount } from "./account.js";
 import { postgresBinaries } from "./binaries.js";
@@ -26,12 +27,16 @@ export interface PostgresOptions {
 }
 
 /** A Postgres server that runs for us. */
-export interface Postgres {
+export class Postgres extends GuardedServer {
   readonly databases: Databases;
-  /** Stops the server; its data and port stay. */
-  stop(): Promise<void>;
-  /** Starts it again. */
-  start(): Promise<void>;
+
+  constructor(
+    databases: Databases,
+    ...[running, launch]: ConstructorParameters<typeof GuardedServer>
+  ) {
+    super(running, launch);
+    this.databases = databases;
+  }
 }
 
 /**
@@ -45,9 +50,8 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   const account = postgresAccount();
   const binaries = await postgresBinaries(account);
   const { data, password } = await openCluster(options.folder, { ...options, binaries, account });
-  await clearPredecessor(data, { stopSignal: "SIGINT", graceMs: GRACE_MS });
-
   const launch = async (port: number) => {
+    await clearPredecessor(data, { stopSignal: "SIGINT", graceMs: GRACE_MS });
     const server = options.guard.spawn({
       name: "postgres",
       program: binaries.postgres,
@@ -62,17 +66,8 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
     await server.line(READY);
     return server;
   };
-  let { port, running } = await launchOnPort(launch, options.port);
-
-  return {
-    databases: new Databases(port, password),
-    stop: async () => {
-      await running.stop();
-    },
-    start: async () => {
-      running = await launch(port);
-    },
-  };
+  const { port, running } = await launchOnPort(launch, options.port);
+  return new Postgres(new Databases(port, password), running, () => launch(port));
 }
 
 /** https://www.postgresql.org/docs/18/runtime-config.html */

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { migrate } from "@emporium/database";
 import { Guard } from "../guard/guard.js";
+import type { Server } from "../guard/guarded-server.js";
 import { bootInfrastructure } from "../infrastructure.js";
 import type { Databases } from "../postgres/databases.js";
 import { temporaryDirectory } from "../temporary.js";
@@ -18,6 +19,8 @@ export interface Ground {
   /** Follows the name of every database. */
   suffix: string;
   launch: Launch;
+  /** Postgres and NATS, where the shop has its own. */
+  servers: Server[];
   /** Rejects when the guard of the shop's processes is killed. */
   lost: Promise<never>;
 }
@@ -38,6 +41,7 @@ export async function prepareGround(
     launch: config.processes
       ? launchProcesses({ guard, logs: join(directory, "logs"), onLine: config.onLine })
       : launchHere(config.settings ?? {}),
+    servers: [postgres, nats],
     lost: guard.lost,
   };
 }
@@ -48,7 +52,13 @@ async function takeCorner(
   boot: AsyncDisposableStack,
 ): Promise<Ground> {
   const unique = randomBytes(6).toString("hex");
-  const corner = { databases, natsUrl, eventPrefix: `shop-${unique}`, suffix: `_${unique}` };
+  const corner = {
+    databases,
+    natsUrl,
+    eventPrefix: `shop-${unique}`,
+    suffix: `_${unique}`,
+    servers: [],
+  };
   if (!config.processes) {
     const lost = Promise.withResolvers<never>().promise;
     return { ...corner, launch: launchHere(config.settings ?? {}), lost };

@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import type { Guard } from "../guard/guard.js";
-import { type Ending, endedTooEarly } from "../guard/guarded-process.js";
 import { projectDirectory, stateDirectory } from "../project.js";
 import {
   environmentOf,
@@ -17,7 +16,7 @@ export interface Launched {
   pid: number;
   /** Rejects when its process ends without being asked. */
   lost: Promise<never>;
-  stop(): Promise<void>;
+  stop(): Promise<unknown>;
 }
 
 /** Starts one service; `label` tells its replicas apart. */
@@ -49,9 +48,7 @@ export function launchHere(settings: ServiceSettings): Launch {
     return {
       pid: process.pid,
       lost: promise,
-      stop: async () => {
-        await running[Symbol.asyncDispose]();
-      },
+      stop: async () => running[Symbol.asyncDispose](),
     };
   };
 }
@@ -78,23 +75,6 @@ export function launchProcesses(options: {
       channel: true,
     });
     launched.onLine((line) => options.onLine?.(label, line));
-    let asked = false;
-    const lost = launched.ended.then((ending) => unlessAsked(asked, label, ending));
-    lost.catch(() => undefined);
-    return {
-      get pid() {
-        return launched.pid;
-      },
-      lost,
-      stop: async () => {
-        asked = true;
-        await launched.stop();
-      },
-    };
+    return launched;
   };
-}
-
-function unlessAsked(asked: boolean, label: string, ending: Ending): Promise<never> {
-  if (asked) return new Promise(() => undefined);
-  return Promise.reject(endedTooEarly(label, ending));
 }

@@ -1,3 +1,4 @@
+import type { Server } from "../guard/guarded-server.js";
 import type { Launched } from "./launch.js";
 import type { ServiceName } from "./services.js";
 import { serving } from "./serving.js";
@@ -6,7 +7,7 @@ import { serving } from "./serving.js";
 const START_LIMIT_MS = 60_000;
 
 /** One server of a service. */
-export class Replica {
+export class Replica implements Server {
   readonly service: ServiceName;
   /** Its service's name, with a number where there are several. */
   readonly label: string;

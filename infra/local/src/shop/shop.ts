@@ -1,3 +1,4 @@
+import type { Server } from "../guard/guarded-server.js";
 import type { InfrastructureOptions } from "../infrastructure.js";
 import { checkPorts, freePort, type Ports } from "../ports.js";
 import type { Databases } from "../postgres/databases.js";
@@ -39,8 +40,10 @@ export interface ShopConfig extends Omit<InfrastructureOptions, "ports"> {
 export interface Shop extends AsyncDisposable {
   /** gRPC names of the services; one name stands for all replicas. */
   readonly addresses: Record<ServiceName, string>;
-  /** Every server. */
+  /** Every server of a service. */
   readonly replicas: readonly Replica[];
+  /** The same, with Postgres and NATS where the shop has its own. */
+  readonly servers: readonly Server[];
   /** Addresses of the services' databases. */
   readonly databaseUrls: Record<ServiceName, string>;
   readonly natsUrl: string;
@@ -90,7 +93,8 @@ export async function bootShop(config: ShopConfig = {}): Promise<Shop> {
       const mine = replicas.filter(({ service }) => service === name);
       await Promise.all(mine.map((replica) => replica.stop()));
     });
-  await Promise.all(replicas.map((replica) => replica.start()));
+  const started = Promise.all(replicas.map((replica) => replica.start()));
+  await Promise.race([started, ground.lost]);
 
   const running = boot.move();
   const { natsUrl, eventPrefix, lost } = ground;
@@ -98,6 +102,7 @@ export async function bootShop(config: ShopConfig = {}): Promise<Shop> {
   return {
     addresses,
     replicas,
+    servers: [...ground.servers, ...replicas],
     databaseUrls,
     natsUrl,
     eventPrefix,
