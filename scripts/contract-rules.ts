@@ -29,6 +29,7 @@ import {
   failures,
   Owner,
   reason,
+  retirement,
 } from "@emporium/contracts/options/v1";
 
 /** Every place of these files that leaves something unsaid, one line each. */
@@ -65,11 +66,32 @@ function methodProblems(method: DescMethod, enums: DescEnum[]): string[] {
   const known = reasonEnum(method.parent, enums)?.values.map(({ localName }) => localName) ?? [];
   for (const name of getOption(method, failures).reasons)
     check(known.includes(name), `failures names ${name}, which is no reason of its package`);
+  check(
+    method.deprecated === hasOption(method, retirement),
+    "is deprecated without a day that it goes away (retirement), or the reverse",
+  );
+  if (hasOption(method, retirement)) problems.push(...retirementProblems(method, place));
   if (method.methodKind === "unary" || method.methodKind === "server_streaming")
     check(hasOption(method, http), "does not say its REST form (google.api.http)");
   return check(hasOption(method, call), "does not say how it runs (call)") === true
     ? [...problems, ...callProblems(method, place)]
     : problems;
+}
+
+function retirementProblems(method: DescMethod, place: string): string[] {
+  const { deprecationDate, sunsetDate } = getOption(method, retirement);
+  const dates = { deprecation_date: deprecationDate, sunset_date: sunsetDate };
+  const malformed = Object.entries(dates).filter(([, date]) => !isDay(date));
+  if (malformed.length > 0)
+    return malformed.map(([name]) => `${place}: retirement.${name} is no day (2027-06-30)`);
+  return sunsetDate > deprecationDate
+    ? []
+    : [`${place}: retirement leaves its callers no time to move`];
+}
+
+function isDay(date: string): boolean {
+  const time = Date.parse(date);
+  return !Number.isNaN(time) && new Date(time).toISOString().slice(0, 10) === date;
 }
 
 function callProblems(method: DescMethod, place: string): string[] {

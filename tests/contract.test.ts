@@ -141,6 +141,27 @@ test.each([
     "page_size: has no field_behavior",
   ],
   [
+    "a deprecated method without a day that it goes away",
+    "orders/v1/order_service.proto",
+    /option \(emporium.options.v1.retirement\) = \{[\s\S]*?\n {4}\};/,
+    "",
+    "is deprecated without a day that it goes away",
+  ],
+  [
+    "a sunset that is no day",
+    "orders/v1/order_service.proto",
+    "2027-06-30",
+    "summer",
+    "retirement.sunset_date is no day",
+  ],
+  [
+    "a sunset before the deprecation",
+    "orders/v1/order_service.proto",
+    "2027-06-30",
+    "2026-06-30",
+    "leaves its callers no time",
+  ],
+  [
     "a reason without a code",
     "inventory/v1/reason.proto",
     "code: NOT_FOUND",

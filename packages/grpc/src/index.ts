@@ -3,6 +3,7 @@ export { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 export { currentCall, outliveCall } from "./call-context.js";
 export { createGrpcClient, type GrpcClient, type GrpcClientOptions } from "./client.js";
 export { GrpcController } from "./controller.js";
+export type { CallOrigin, DeprecatedCallsOptions } from "./deprecation.js";
 export type { EngineClock } from "./engine-clock.js";
 export { type ErrorLog, GrpcExceptionFilter, toConnectError } from "./exceptions.js";
 export {

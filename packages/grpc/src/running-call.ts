@@ -4,6 +4,7 @@ import { EngineReason } from "@emporium/contracts/options/v1";
 import type * as grpc from "@grpc/grpc-js";
 import { CallContext, cancelled, deadlineExceeded } from "./call-context.js";
 import { acceptsGzip } from "./compression.js";
+import { deprecationOf, warn } from "./deprecation.js";
 import type { EngineClock } from "./engine-clock.js";
 import { type ErrorLog, toConnectError } from "./exceptions.js";
 import { engineFailure } from "./failure.js";
@@ -23,6 +24,8 @@ export interface CallSurroundings {
   readonly log: ErrorLog;
   readonly clock: EngineClock;
   readonly observers: readonly CallObserver[];
+  /** Told of every call of a deprecated method. */
+  readonly onDeprecated?: (method: DescMethod, call: CallContext) => void;
   /** Calls that are under way, so that a drain can find them. */
   readonly calls: Set<RunningCall>;
 }
@@ -58,6 +61,11 @@ export class RunningCall {
     // grpc-js ends the call at the caller's deadline; the contract's is ours.
     if (latest < callers)
       this.#stopTimer = server.clock.after(longestMs, () => this.end(tooLong(awaitsAnswer)));
+    const deprecation = deprecationOf(method);
+    if (deprecation) {
+      warn(this.context.responseHeader, deprecation);
+      server.onDeprecated?.(method, this.context);
+    }
     server.calls.add(this);
     call.on("cancelled", () => {
       if (!this.finished) this.finish(Date.now() >= callers ? deadlineExceeded() : cancelled());
@@ -88,7 +96,11 @@ export class RunningCall {
 
   /** Ends it now with this error. */
   end(error: ConnectError): void {
-    if (this.finish(error)) this.send(error, this.context.trailersToSend);
+    if (!this.finish(error)) return;
+    // A failure has no headers of its own: an answer of trailers alone can be retried by a client.
+    const deprecation = deprecationOf(this.context.method);
+    if (deprecation) warn(this.context.responseTrailer, deprecation);
+    this.send(error, this.context.trailersToSend);
   }
 
   /** Ends it with whatever was thrown. */

@@ -9,6 +9,7 @@ import * as grpc from "@grpc/grpc-js";
 import { Logger } from "@nestjs/common";
 import { type CustomTransportStrategy, Server } from "@nestjs/microservices";
 import type { HandlerExtras } from "./controller.js";
+import { countDeprecatedCalls, type DeprecatedCallsOptions } from "./deprecation.js";
 import { type EngineClock, realTime } from "./engine-clock.js";
 import type { ErrorLog } from "./exceptions.js";
 import { engineFailure } from "./failure.js";
@@ -43,6 +44,8 @@ export interface GrpcServerOptions {
   channelz?: boolean;
   /** Told of every call when it has ended. */
   observers?: CallObserver[];
+  /** How calls of deprecated methods are counted, where it differs from the engine's way. */
+  deprecatedCalls?: DeprecatedCallsOptions;
   /** Where the time comes from by which the contract's limits are measured. */
   clock?: EngineClock;
   /** Where errors go that callers do not see; Nest's logger where none is given. */
@@ -85,6 +88,7 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
       log: options.log ?? nestLog(),
       clock: options.clock ?? realTime,
       observers: options.observers ?? [],
+      onDeprecated: countDeprecatedCalls(options.deprecatedCalls),
       refusal: () => this.#shedding.refusal(),
       calls,
     };

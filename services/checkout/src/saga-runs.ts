@@ -1,5 +1,5 @@
 import { InventoryService } from "@emporium/contracts/inventory/v1";
-import { OrderService } from "@emporium/contracts/orders/v1";
+import { OrderService } from "@emporium/contracts/orders/v2";
 import { Database } from "@emporium/database";
 import { type Client, InjectClient, outliveCall } from "@emporium/grpc";
 import { Inject, Injectable, type OnModuleDestroy } from "@nestjs/common";

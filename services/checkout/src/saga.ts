@@ -4,7 +4,7 @@ import {
   CancelReason,
   type OrderService,
   ShippingAddressSchema,
-} from "@emporium/contracts/orders/v1";
+} from "@emporium/contracts/orders/v2";
 import { type Client, reasonOf } from "@emporium/grpc";
 import type { Logger } from "@emporium/runtime";
 import { isAnswer, isNotHeld, isTimeout } from "./answers.js";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ReservationState } from "@emporium/contracts/inventory/v1";
-import { OrderState } from "@emporium/contracts/orders/v1";
+import { OrderState } from "@emporium/contracts/orders/v2";
 import { orderIdOf, paymentIdOf, reservationIdOf } from "../src/ids.js";
 import type { Shop } from "./shop.js";
 

@@ -15,7 +15,7 @@ import {
   OrderState,
   Reason as OrdersReason,
   ReasonSchema as OrdersReasonSchema,
-} from "@emporium/contracts/orders/v1";
+} from "@emporium/contracts/orders/v2";
 import {
   Code,
   ConnectError,
@@ -237,7 +237,7 @@ export class OrderBook {
         const known = this.orders.get(orderId);
         if (!known) throw ordersFailure(OrdersReason.ORDER_NOT_FOUND, "No order", resource());
         known.state = OrderState.CANCELLED;
-        return { order: { orderId, state: known.state } };
+        return { order: { orderId, status: { state: known.state } } };
       }),
   };
 
@@ -246,7 +246,7 @@ export class OrderBook {
     if (known && !equals(CreateOrderRequestSchema, known.request, request)) throw mismatch();
     const order = known ?? { state: OrderState.PLACED, request };
     this.orders.set(request.orderId, order);
-    return { order: { orderId: request.orderId, state: order.state } };
+    return { order: { orderId: request.orderId, status: { state: order.state } } };
   }
 }
 

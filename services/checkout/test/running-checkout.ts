@@ -1,7 +1,7 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { CheckoutService } from "@emporium/contracts/checkout/v1";
 import { InventoryService } from "@emporium/contracts/inventory/v1";
-import { OrderService } from "@emporium/contracts/orders/v1";
+import { OrderService } from "@emporium/contracts/orders/v2";
 import { Database, migrate } from "@emporium/database";
 import { Events } from "@emporium/events";
 import { createGrpcClient, type GrpcClient, GrpcServer, type ServiceImpl } from "@emporium/grpc";

@@ -14,6 +14,7 @@ test("two variables are enough; the rest has defaults", () => {
     nats: { servers: ["nats://localhost:4222"], prefix: "emporium" },
     inventoryAddress: "dns:///127.0.0.1:50052",
     currency: "GBP",
+    taxRateBasisPoints: 0,
     logLevel: "info",
     shutdownGraceMs: 10_000,
   });
@@ -28,6 +29,7 @@ test("every variable reaches the configuration", () => {
       EVENT_PREFIX: "shop-2",
       INVENTORY_ADDR: "dns:///inventory:50052",
       SHOP_CURRENCY: "EUR",
+      SHOP_TAX_RATE_BASIS_POINTS: "2000",
       LOG_LEVEL: "debug",
       SHUTDOWN_GRACE_MS: "250",
     }),
@@ -37,6 +39,7 @@ test("every variable reaches the configuration", () => {
     nats: { servers: ["nats://a:4222", "nats://b:4222"], prefix: "shop-2" },
     inventoryAddress: "dns:///inventory:50052",
     currency: "EUR",
+    taxRateBasisPoints: 2000,
     logLevel: "debug",
     shutdownGraceMs: 250,
   });
@@ -48,6 +51,7 @@ test.each([
   ["GRPC_LISTEN_ADDR", "50051"],
   ["EVENT_PREFIX", "a.b"],
   ["SHOP_CURRENCY", "pounds"],
+  ["SHOP_TAX_RATE_BASIS_POINTS", "10001"],
   ["LOG_LEVEL", "loud"],
   ["SHUTDOWN_GRACE_MS", "soon"],
 ])("a wrong %s is named", (name, value) => {

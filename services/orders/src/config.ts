@@ -14,6 +14,8 @@ export interface OrdersConfig {
   inventoryAddress: string;
   /** ISO 4217 code that a price without a currency is in. */
   currency: string;
+  /** Tax that prices include, in basis points of the price without it; 0 where it is left out. */
+  taxRateBasisPoints?: number;
   /** Level of pino: `trace` to `fatal`, or `silent`. */
   logLevel: string;
   /** Milliseconds that calls under way get when the process ends. */
@@ -29,6 +31,8 @@ export interface Settings {
   clock: Clock;
   /** ISO 4217 code that a price without a currency is in. */
   currency: string;
+  /** Tax that prices include, in basis points of the price without it: 2000 are 20 %. */
+  taxRateBasisPoints: number;
 }
 
 /** Under which token Nest knows the `Settings`. */
@@ -52,6 +56,12 @@ const Environment = z.object({
     .string()
     .regex(/^[A-Z]{3}$/, "an ISO 4217 code")
     .default("GBP"),
+  SHOP_TAX_RATE_BASIS_POINTS: z.coerce
+    .number("basis points, 0 to 10000")
+    .int()
+    .min(0)
+    .max(10_000)
+    .default(0),
   LOG_LEVEL: z
     .enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"], {
       error: "trace, debug, info, warn, error, fatal or silent",
@@ -73,6 +83,7 @@ export function configFromEnvironment(environment = process.env): OrdersConfig {
     nats: { servers: env.NATS_URL.split(","), prefix: env.EVENT_PREFIX },
     inventoryAddress: env.INVENTORY_ADDR,
     currency: env.SHOP_CURRENCY,
+    taxRateBasisPoints: env.SHOP_TAX_RATE_BASIS_POINTS,
     logLevel: env.LOG_LEVEL,
     shutdownGraceMs: env.SHUTDOWN_GRACE_MS,
   };

@@ -48,12 +48,12 @@ export async function create(config: OrdersConfig): Promise<RunningService> {
     },
     log,
   });
-  const { inventoryAddress, clock = systemClock, currency } = config;
+  const { inventoryAddress, clock = systemClock, currency, taxRateBasisPoints = 0 } = config;
   const module = OrdersModule.with({
     database,
     events,
     inventoryAddress,
-    settings: { clock, currency },
+    settings: { clock, currency, taxRateBasisPoints },
   });
   const app = await NestFactory.createMicroservice(GrpcModule.around(module), {
     strategy: server,

@@ -1,6 +1,6 @@
 import type { Money } from "@emporium/contracts/google/type";
 import { EngineReason } from "@emporium/contracts/options/v1";
-import { Reason } from "@emporium/contracts/orders/v1";
+import { Reason } from "@emporium/contracts/orders/v2";
 import { engineFailure } from "@emporium/grpc";
 import { failure } from "./failure.js";
 

@@ -1,4 +1,4 @@
-import { type Reason, ReasonSchema } from "@emporium/contracts/orders/v1";
+import { type Reason, ReasonSchema } from "@emporium/contracts/orders/v2";
 import { createFailure } from "@emporium/grpc";
 
 export const failure = createFailure<Reason>(ReasonSchema);

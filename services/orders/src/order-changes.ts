@@ -1,8 +1,8 @@
-import { toBinary } from "@bufbuild/protobuf";
 import type { OutboxRow, Tx } from "@emporium/database";
-import { type Order, OrderSchema } from "@emporium/contracts/orders/v1";
+import type { Order } from "@emporium/contracts/orders/v2";
 import type { PrismaClient } from "./generated/prisma/client.js";
 import { orderMessage, type OrderRow } from "./order-message.js";
+import { snapshotOf } from "./snapshots.js";
 
 /**
  * Locks an order until the transaction ends and reads it; `undefined` where there is none.
@@ -31,27 +31,30 @@ export async function lockOrder(
 export async function recordChange(
   tx: Tx<PrismaClient>,
   before: OrderRow,
-  change: Partial<Pick<OrderRow, "state" | "refunded" | "cancelReason" | "lines">>,
+  change: Partial<Pick<OrderRow, "state" | "refunded" | "cancelReason" | "cancelNote" | "lines">>,
   by: { now: Date; returnId?: string; event: (order: Order) => OutboxRow },
 ): Promise<Order> {
+  // Clocks of two replicas may differ; time as the order tells it does not run backwards.
+  const updateTime = by.now > before.updateTime ? by.now : before.updateTime;
+  const moved = change.state !== undefined && change.state !== before.state;
   const after: OrderRow = {
     ...before,
     ...change,
     revision: before.revision + 1n,
-    // Clocks of two replicas may differ; time as the order tells it does not run backwards.
-    updateTime: by.now > before.updateTime ? by.now : before.updateTime,
+    updateTime,
+    statusTime: moved ? updateTime : before.statusTime,
   };
-  const { orderId, state, refunded, cancelReason, revision, updateTime } = after;
+  const { orderId, state, statusTime, refunded, cancelReason, cancelNote, revision } = after;
   await tx.order.update({
     where: { orderId },
-    data: { state, refunded, cancelReason, revision, updateTime },
+    data: { state, statusTime, refunded, cancelReason, cancelNote, revision, updateTime },
   });
-  const order = orderMessage(after);
+  const order = orderMessage(after, by.returnId);
   await tx.orderChange.create({
     data: {
       orderId,
       revision,
-      snapshot: toBinary(OrderSchema, order),
+      snapshot: snapshotOf(order),
       returnId: by.returnId ?? null,
     },
   });

@@ -1,12 +1,13 @@
+import type { Message } from "@bufbuild/protobuf";
 import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
 import { EngineReason } from "@emporium/contracts/options/v1";
-import type { ExportOrdersRequest, ListOrdersRequest, Order } from "@emporium/contracts/orders/v1";
+import type { ExportOrdersRequest, ListOrdersRequest, Order } from "@emporium/contracts/orders/v2";
 import { Database } from "@emporium/database";
 import { engineFailure } from "@emporium/grpc";
 import { Inject, Injectable } from "@nestjs/common";
 import { type Settings, SETTINGS } from "./config.js";
 import type { PrismaClient } from "./generated/prisma/client.js";
-import { readSnapshot } from "./order-message.js";
+import { readSnapshot, SNAPSHOT_COLUMNS, type SnapshotRow } from "./snapshots.js";
 import { invalidResumeToken, openToken, sealToken, type TokenKind } from "./tokens.js";
 
 const DEFAULT_PAGE_SIZE = 50;
@@ -19,6 +20,9 @@ const EXPORT_PAGE_SIZE = 100;
  * 4 MiB that gRPC clients take in one message, and an export below 3 MB of memory.
  */
 const PAGE_BYTES = 2_000_000;
+
+/** A request of either version of the contract; they ask for pages in the same words. */
+type Fields<Request extends Message> = Omit<Request, keyof Message>;
 
 /** Where a reader stands in the orders by time; ids tell orders of the same millisecond apart. */
 interface Position {
@@ -42,7 +46,7 @@ export class OrderPages {
 
   /** One page, the newest orders first. */
   async list(
-    { customerId, pageSize, pageToken }: ListOrdersRequest,
+    { customerId, pageSize, pageToken }: Fields<ListOrdersRequest>,
     signal: AbortSignal,
   ): Promise<{ orders: Order[]; nextPageToken: string }> {
     const after = pageToken ? openPageToken(pageToken, customerId) : undefined;
@@ -66,7 +70,7 @@ export class OrderPages {
    * longest CreateOrder (10 s) where exports have to join without a gap.
    */
   async *export(
-    { startTime, endTime, resumeToken }: ExportOrdersRequest,
+    { startTime, endTime, resumeToken }: Fields<ExportOrdersRequest>,
     signal: AbortSignal,
   ): AsyncGenerator<{ order: Order; resumeToken: string }> {
     const start = { createTime: startTime ? toDate(startTime) : new Date(0), orderId: "" };
@@ -85,12 +89,12 @@ export class OrderPages {
   }
 
   async #read(signal: AbortSignal, sql: string, values: unknown[]): Promise<Page> {
-    const rows = await this.database.query<{
-      snapshot: Buffer;
-      shipping_address: Buffer | null;
-      has_next: boolean;
-    }>(signal, sql, values);
-    const orders = rows.map((row) => readSnapshot(row.snapshot, row.shipping_address));
+    const rows = await this.database.query<SnapshotRow & { has_next: boolean }>(
+      signal,
+      sql,
+      values,
+    );
+    const orders = rows.map(readSnapshot);
     const last = orders.at(-1);
     return { orders, next: last && rows.at(-1)?.has_next ? positionOf(last) : undefined };
   }
@@ -100,9 +104,9 @@ export class OrderPages {
 // which makes a page one walk along an index. A page is full by count ($3) or by bytes ($4), and has
 // one order at least.
 const page = (where: string, order: string) => `
-  SELECT snapshot, shipping_address, has_next
+  SELECT ${SNAPSHOT_COLUMNS}, has_next
   FROM (
-    SELECT change.snapshot, placed.shipping_address,
+    SELECT ${SNAPSHOT_COLUMNS},
       lead(order_id) OVER by_time IS NOT NULL AS has_next,
       sum(octet_length(change.snapshot)) OVER by_time - octet_length(change.snapshot) AS before
     FROM orders placed JOIN order_changes change USING (order_id, revision)

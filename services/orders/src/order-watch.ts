@@ -1,19 +1,25 @@
 import {
   ItemsReturnedSchema,
-  type Order,
   OrderCancelledSchema,
   OrderPlacedSchema,
+  OrderSchema as OrderV1Schema,
+  type Order as OrderV1,
+} from "@emporium/contracts/orders/v1";
+import {
+  type Order,
   OrderState,
   type Return,
   type WatchOrderRequest,
-} from "@emporium/contracts/orders/v1";
+} from "@emporium/contracts/orders/v2";
+import { fromBinary } from "@bufbuild/protobuf";
 import { Database } from "@emporium/database";
 import { Events, type FeedEvent, watch, WatchOverflowError } from "@emporium/events";
 import { Injectable } from "@nestjs/common";
 import type { PrismaClient } from "./generated/prisma/client.js";
-import { readSnapshot, withAddress } from "./order-message.js";
 import { orderNotFound } from "./orders.js";
 import { returnMessage } from "./return-message.js";
+import { type BesideSnapshot, BESIDE_COLUMNS, fromSnapshot } from "./snapshots.js";
+import { fromV1Return } from "./v1-message.js";
 import { invalidResumeToken, openToken, sealToken } from "./tokens.js";
 
 /** Changes that wait for a reader in memory; a slower one reads the rest from the database. */
@@ -22,15 +28,23 @@ const WAITING_CHANGES = 16;
 /** Changes that are read from the database at once; the largest has 0.9 MB. */
 const BACKFILL_SIZE = 8;
 
-/** One change of an order: the order after it, without its address, and the return that made it. */
-export interface Change {
-  order: Order;
+/** One change of an order: the order after it, as events tell it, and the return that made it. */
+interface Change {
+  snapshot: OrderV1;
   return: Return | undefined;
 }
 
 /** One message of WatchOrder. */
-export interface Told extends Change {
+export interface Told {
+  order: Order;
+  return: Return | undefined;
   resumeToken: string;
+}
+
+/** An order's row, as far as its watchers need it. */
+interface Row extends BesideSnapshot {
+  revision: bigint;
+  state: keyof typeof OrderState;
 }
 
 /** Tells readers every change of an order, from its history first and then as it happens. */
@@ -43,30 +57,34 @@ export class OrderWatch {
 
   /** Each change after the resume token, or from the first on; ends after a final state. */
   async *watch(
-    { orderId, resumeToken }: WatchOrderRequest,
+    { orderId, resumeToken }: Pick<WatchOrderRequest, "orderId" | "resumeToken">,
     signal: AbortSignal,
   ): AsyncGenerator<Told> {
     let told = resumeToken ? revisionIn(resumeToken, orderId) : 0n;
-    const [now] = await this.database.query<{
-      revision: bigint;
-      state: keyof typeof OrderState;
-      shipping_address: Buffer | null;
-    }>(signal, "SELECT revision, state, shipping_address FROM orders WHERE order_id = $1", [
-      orderId,
-    ]);
+    let now = await this.#row(orderId, signal);
     if (told > (now?.revision ?? 0n)) throw invalidResumeToken("the order has not come so far");
     if (!now) throw orderNotFound(orderId);
     if (told === now.revision && isFinal(OrderState[now.state])) return;
     for await (const change of this.#changes(orderId, told, signal)) {
-      told = change.order.revision;
-      yield {
-        ...change,
-        order: withAddress(change.order, now.shipping_address),
-        resumeToken: sealToken("WatchOrder.1", [orderId, String(told)]),
-      };
-      if (isFinal(change.order.state)) return;
+      told = change.snapshot.revision;
+      // What an event does not tell of a final state stands in the order's row, which no longer changes.
+      if (told > now.revision && change.snapshot.state !== OrderState.PLACED)
+        now = (await this.#row(orderId, signal)) ?? now;
+      const order = fromSnapshot(change.snapshot, {
+        ...now,
+        return_id: change.return?.returnId ?? null,
+      });
+      const resumeToken = sealToken("WatchOrder.1", [orderId, String(told)]);
+      yield { order, return: change.return, resumeToken };
+      if (isFinal(order.status!.state)) return;
     }
     signal.throwIfAborted();
+  }
+
+  async #row(orderId: string, signal: AbortSignal): Promise<Row | undefined> {
+    const sql = `SELECT revision, state, ${BESIDE_COLUMNS} FROM orders WHERE order_id = $1`;
+    const [row] = await this.database.query<Row>(signal, sql, [orderId]);
+    return row;
   }
 
   /** A reader that falls too far behind the events starts over from the history and misses nothing. */
@@ -78,7 +96,7 @@ export class OrderWatch {
           feed: this.events.feed("orders"),
           select: (event) => (event.meta.aggregateId === orderId ? changesIn(event) : []),
           key: () => orderId,
-          revision: ({ order }) => order.revision,
+          revision: ({ snapshot }) => snapshot.revision,
           backfill: (known, until) => this.#history(orderId, known.get(orderId) ?? 0n, until),
           overflow: "fail",
           capacity: WAITING_CHANGES,
@@ -87,7 +105,7 @@ export class OrderWatch {
         });
         for await (const { items } of batches)
           for (const change of items) {
-            seen = change.order.revision;
+            seen = change.snapshot.revision;
             yield change;
           }
       } catch (error) {
@@ -107,7 +125,7 @@ export class OrderWatch {
         }),
       );
       yield rows.map((row) => ({
-        order: readSnapshot(row.snapshot, null),
+        snapshot: fromBinary(OrderV1Schema, row.snapshot),
         return: row.return ? returnMessage(row.return) : undefined,
       }));
       if (rows.length < BACKFILL_SIZE) return;
@@ -119,7 +137,9 @@ export class OrderWatch {
 function changesIn(event: FeedEvent): Change[] {
   const returned = event.as(ItemsReturnedSchema);
   const changed = returned ?? event.as(OrderPlacedSchema) ?? event.as(OrderCancelledSchema);
-  return changed?.order ? [{ order: changed.order, return: returned?.return }] : [];
+  return changed?.order
+    ? [{ snapshot: changed.order, return: returned?.return && fromV1Return(returned.return) }]
+    : [];
 }
 
 function isFinal(state: OrderState): boolean {

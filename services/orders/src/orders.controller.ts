@@ -7,7 +7,7 @@ import {
   OrderService,
   type ReturnItemsRequest,
   type WatchOrderRequest,
-} from "@emporium/contracts/orders/v1";
+} from "@emporium/contracts/orders/v2";
 import { GrpcController, type HandlerContext, type ServiceImpl } from "@emporium/grpc";
 import { OrderPages } from "./order-pages.js";
 import { OrderWatch } from "./order-watch.js";
@@ -35,8 +35,8 @@ export class OrdersController implements ServiceImpl<typeof OrderService> {
     return this.pages.list(request, signal);
   }
 
-  async cancelOrder({ orderId, reason }: CancelOrderRequest, { signal }: HandlerContext) {
-    return { order: await this.orders.cancel(orderId, reason, signal) };
+  async cancelOrder(request: CancelOrderRequest, { signal }: HandlerContext) {
+    return { order: await this.orders.cancel(request, signal) };
   }
 
   async returnItems(request: ReturnItemsRequest, { signal }: HandlerContext) {

@@ -7,6 +7,7 @@ import { type Settings, SETTINGS } from "./config.js";
 import type { PrismaClient } from "./generated/prisma/client.js";
 import { OrderPages } from "./order-pages.js";
 import { OrderWatch } from "./order-watch.js";
+import { OrdersV1Controller } from "./orders-v1.controller.js";
 import { OrdersController } from "./orders.controller.js";
 import { Orders } from "./orders.js";
 import { Returns } from "./returns.js";
@@ -20,7 +21,7 @@ interface Shared {
 }
 
 @Module({
-  controllers: [OrdersController],
+  controllers: [OrdersController, OrdersV1Controller],
   providers: [Orders, OrderPages, OrderWatch, Returns],
 })
 export class OrdersModule {

@@ -1,17 +1,20 @@
 import { createHash } from "node:crypto";
-import { create, toBinary } from "@bufbuild/protobuf";
+import { toBinary } from "@bufbuild/protobuf";
 import { EngineReason } from "@emporium/contracts/options/v1";
 import {
-  CancelReason,
-  type CreateOrderRequest,
-  CreateOrderRequestSchema,
-  type Order,
+  CreateOrderRequestSchema as CreateOrderRequestV1Schema,
   OrderCancelledSchema,
   OrderPlacedSchema,
+} from "@emporium/contracts/orders/v1";
+import {
+  type CancelOrderRequest,
+  CancelReason,
+  type CreateOrderRequest,
+  type Order,
   OrderSchema,
   Reason,
   ShippingAddressSchema,
-} from "@emporium/contracts/orders/v1";
+} from "@emporium/contracts/orders/v2";
 import { Database } from "@emporium/database";
 import { outboxEvent } from "@emporium/events";
 import { engineFailure } from "@emporium/grpc";
@@ -25,7 +28,9 @@ import type {
 } from "./generated/prisma/client.js";
 import { toMinorUnits } from "./money.js";
 import { lockOrder, recordChange } from "./order-changes.js";
-import { orderMessage, type OrderRow, readSnapshot, withAddress } from "./order-message.js";
+import { orderMessage, type OrderRow, withAddress } from "./order-message.js";
+import { readSnapshot, SNAPSHOT_COLUMNS, type SnapshotRow, snapshotOf } from "./snapshots.js";
+import { toV1CreateRequest, toV1Order } from "./v1-message.js";
 
 /** Placing, reading and calling off orders. */
 @Injectable()
@@ -39,13 +44,13 @@ export class Orders {
   async place(request: CreateOrderRequest, signal: AbortSignal): Promise<Order> {
     const currency = oneCurrency(request.lines, this.settings.currency);
     checkTitles(request);
-    const row = placedRow(request, currency, this.settings.clock.now());
+    const row = placedRow(request, currency, this.settings);
     const contentHash = hashContent(request);
     const order = orderMessage(row);
     const event = outboxEvent(OrderPlacedSchema, {
       aggregateId: row.orderId,
       version: row.revision,
-      message: { order },
+      message: { order: toV1Order(order) },
     });
     const placed = await this.database.query(signal, PLACE_ORDER, [
       row.orderId,
@@ -60,12 +65,13 @@ export class Orders {
       row.lines.map((line) => line.title),
       row.lines.map((line) => line.quantity),
       row.lines.map((line) => line.unitPrice),
-      toBinary(OrderSchema, order),
+      snapshotOf(order),
       event.id,
       event.aggregateType,
       event.type,
       event.payload,
       JSON.stringify(event.headers ?? {}),
+      row.taxRate,
     ]);
     if (placed.length > 0) {
       this.database.committed();
@@ -88,7 +94,10 @@ export class Orders {
   }
 
   /** Calls an order off; calling it off again changes nothing. */
-  cancel(orderId: string, reason: CancelReason, signal: AbortSignal): Promise<Order> {
+  cancel(
+    { orderId, reason, note }: Pick<CancelOrderRequest, "orderId" | "reason" | "note">,
+    signal: AbortSignal,
+  ): Promise<Order> {
     return this.database.transaction(signal, async (tx) => {
       const row = await lockOrder(tx, orderId);
       if (!row) throw orderNotFound(orderId);
@@ -106,14 +115,18 @@ export class Orders {
       const order = await recordChange(
         tx,
         row,
-        { state: "CANCELLED", cancelReason: CancelReason[reason] as StoredCancelReason },
+        {
+          state: "CANCELLED",
+          cancelReason: CancelReason[reason] as StoredCancelReason,
+          cancelNote: note,
+        },
         {
           now: this.settings.clock.now(),
           event: (order) =>
             outboxEvent(OrderCancelledSchema, {
               aggregateId: orderId,
               version: order.revision,
-              message: { order },
+              message: { order: toV1Order(order) },
             }),
         },
       );
@@ -125,17 +138,12 @@ export class Orders {
     orderId: string,
     signal: AbortSignal,
   ): Promise<{ order: Order; contentHash: Buffer } | undefined> {
-    const [found] = await this.database.query<{
-      snapshot: Buffer;
-      shipping_address: Buffer | null;
-      content_hash: Buffer;
-    }>(signal, READ_ORDER, [orderId]);
-    return (
-      found && {
-        order: readSnapshot(found.snapshot, found.shipping_address),
-        contentHash: found.content_hash,
-      }
+    const [found] = await this.database.query<SnapshotRow & { content_hash: Buffer }>(
+      signal,
+      READ_ORDER,
+      [orderId],
     );
+    return found && { order: readSnapshot(found), contentHash: found.content_hash };
   }
 }
 
@@ -158,8 +166,8 @@ export function orderNotFound(orderId: string): Error {
 const PLACE_ORDER = `
   WITH placed AS (
     INSERT INTO orders (order_id, customer_id, currency, total, shipping_address, checkout_id,
-                        create_time, update_time, content_hash)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)
+                        create_time, update_time, content_hash, tax_rate, status_time)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $19, $7)
     ON CONFLICT (order_id) DO NOTHING
     RETURNING order_id, revision
   ), lines AS (
@@ -178,7 +186,7 @@ const PLACE_ORDER = `
 
 /** Not Prisma, which cannot join on the revision: one row holds the order and all of its lines. */
 const READ_ORDER = `
-  SELECT change.snapshot, placed.shipping_address, placed.content_hash
+  SELECT ${SNAPSHOT_COLUMNS}, content_hash
   FROM orders placed JOIN order_changes change USING (order_id, revision)
   WHERE order_id = $1`;
 
@@ -193,7 +201,8 @@ function checkTitles({ lines }: CreateOrderRequest): void {
     });
 }
 
-function placedRow(request: CreateOrderRequest, currency: string, now: Date): OrderRow {
+function placedRow(request: CreateOrderRequest, currency: string, settings: Settings): OrderRow {
+  const now = settings.clock.now();
   const lines = request.lines.map((line, index) => ({
     lineNo: index + 1,
     sku: line.sku,
@@ -217,17 +226,19 @@ function placedRow(request: CreateOrderRequest, currency: string, now: Date): Or
     updateTime: now,
     revision: 1n,
     cancelReason: null,
+    cancelNote: "",
+    statusTime: now,
+    taxRate: settings.taxRateBasisPoints,
     lines,
   };
 }
 
-/** What the caller decided, and nothing that the service fills in or does not know. */
+/**
+ * What the caller decided, and nothing that the service fills in or does not know. In the form of v1:
+ * an order that was asked for in one version can be asked for again in the other.
+ */
 function hashContent(request: CreateOrderRequest): Buffer {
-  const content = create(CreateOrderRequestSchema, {
-    ...request,
-    lines: request.lines.map((line) => ({ ...line, returnedQuantity: 0n })),
-  });
   return createHash("sha256")
-    .update(toBinary(CreateOrderRequestSchema, content, { writeUnknownFields: false }))
+    .update(toBinary(CreateOrderRequestV1Schema, toV1CreateRequest(request)))
     .digest();
 }

@@ -6,7 +6,7 @@ import {
   ReasonSchema as InventoryReasonSchema,
 } from "@emporium/contracts/inventory/v1";
 import { error_domain } from "@emporium/contracts/options/v1";
-import { Reason, type ReturnLine } from "@emporium/contracts/orders/v1";
+import { Reason, type ReturnLine } from "@emporium/contracts/orders/v2";
 import { type Client, findDetail, reasonOf } from "@emporium/grpc";
 import { failure } from "./failure.js";
 

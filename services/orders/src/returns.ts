@@ -1,12 +1,12 @@
 import { InventoryService } from "@emporium/contracts/inventory/v1";
+import { ItemsReturnedSchema } from "@emporium/contracts/orders/v1";
 import {
-  ItemsReturnedSchema,
   Reason,
   type Return,
   type ReturnItemsRequest,
   ReturnReason,
   ReturnSchema,
-} from "@emporium/contracts/orders/v1";
+} from "@emporium/contracts/orders/v2";
 import { Database, type Tx } from "@emporium/database";
 import { outboxEvent } from "@emporium/events";
 import { type Client, InjectClient } from "@emporium/grpc";
@@ -25,6 +25,7 @@ import { orderNotFound } from "./orders.js";
 import { checkProducts } from "./products.js";
 import { matchReturn, type ReturnMatch, type SoldLine } from "./return-matching.js";
 import { hashReturn, returnMessage, type ReturnRow } from "./return-message.js";
+import { toV1Order, toV1Return } from "./v1-message.js";
 
 /** Taking goods back, with their order or without. */
 @Injectable()
@@ -72,7 +73,11 @@ export class Returns {
           outboxEvent(ItemsReturnedSchema, {
             aggregateId: order.orderId,
             version: changed.revision,
-            message: { return: taken, order: changed, checkoutId: order.checkoutId },
+            message: {
+              return: toV1Return(taken),
+              order: toV1Order(changed),
+              checkoutId: order.checkoutId,
+            },
           }),
       });
       return taken;
@@ -91,7 +96,7 @@ export class Returns {
         outboxEvent(ItemsReturnedSchema, {
           aggregateId: row.returnId,
           version: 1n,
-          message: { return: taken },
+          message: { return: toV1Return(taken) },
         }),
       );
       return taken;

@@ -1,4 +1,4 @@
-import { CancelReason, OrderState, ReturnReason } from "@emporium/contracts/orders/v1";
+import { CancelReason, OrderState, ReturnReason } from "@emporium/contracts/orders/v2";
 import { expect, test } from "vitest";
 import {
   CancelReason as StoredCancelReason,

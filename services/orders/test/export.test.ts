@@ -5,6 +5,7 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { type ExportOrdersResponse, OrderSchema } from "@emporium/contracts/orders/v1";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { orderMessage } from "../src/order-message.js";
+import { snapshotOf } from "../src/snapshots.js";
 import { outcomeOf } from "./outcome.js";
 import { line, newId, orderRequest } from "./requests.js";
 import { type RunningOrders, runOrders } from "./running-orders.js";
@@ -36,6 +37,9 @@ async function insertOrders(from: number, count: number): Promise<void> {
       updateTime: createTime,
       revision: 1n,
       cancelReason: null,
+      cancelNote: "",
+      statusTime: createTime,
+      taxRate: 0,
       lines: Array.from({ length: 30 }, (_, lineNo) => ({
         lineNo,
         sku: `S${lineNo}`,
@@ -59,7 +63,7 @@ async function insertOrders(from: number, count: number): Promise<void> {
     [
       orders.map(({ orderId }) => orderId),
       orders.map((_, at) => new Date(FIRST + Math.floor((from + at) / 2))),
-      orders.map((order) => toBinary(OrderSchema, order)),
+      orders.map(snapshotOf),
     ],
   );
 }

@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto";
-import { create } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   type CreateOrderRequest,
   CreateOrderRequestSchema,
@@ -10,7 +10,13 @@ import {
   type ReturnLine,
   ReturnLineSchema,
   ReturnReason,
+  ShippingAddressSchema,
 } from "@emporium/contracts/orders/v1";
+import {
+  type CreateOrderRequest as CreateOrderRequestV2,
+  CreateOrderRequestSchema as CreateOrderRequestV2Schema,
+  ShippingAddressSchema as ShippingAddressV2Schema,
+} from "@emporium/contracts/orders/v2";
 import { toMoney } from "../src/money.js";
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
@@ -58,6 +64,28 @@ export function orderRequest(
       email: "alice@example.org",
     },
     checkoutId: orderId.replace("ord_", "chk_"),
+  });
+}
+
+/** The same request in the second version of the contract. */
+export function requestInV2(request: CreateOrderRequest): CreateOrderRequestV2 {
+  const { orderId, customerId, lines, shippingAddress, checkoutId } = request;
+  return create(CreateOrderRequestV2Schema, {
+    orderId,
+    customerId,
+    lines: lines.map(({ sku, title, quantity, unitPrice }) => ({
+      sku,
+      title,
+      quantity,
+      unitPrice: unitPrice!,
+    })),
+    ...(shippingAddress && {
+      shippingAddress: fromBinary(
+        ShippingAddressV2Schema,
+        toBinary(ShippingAddressSchema, shippingAddress),
+      ),
+    }),
+    checkoutId,
   });
 }
 

@@ -1,4 +1,4 @@
-import { create as createMessage } from "@bufbuild/protobuf";
+import { create as createMessage, type DescService } from "@bufbuild/protobuf";
 import {
   CheckStockResponseSchema,
   InventoryService,
@@ -23,8 +23,10 @@ import { create, schema } from "../src/index.js";
 
 /** Orders as they run in production, one process or more, for one test file. */
 export interface RunningOrders extends AsyncDisposable {
-  /** A client of the first replica. */
+  /** A client of the first replica, in the first version of the contract. */
   readonly orders: Client<typeof OrderService>;
+  /** Another client of the first replica. */
+  client<Service extends DescService>(service: Service): Client<Service>;
   readonly clock: MovableClock;
   /** The service's own tables. */
   readonly database: Database<PrismaClient>;
@@ -36,7 +38,8 @@ export interface RunningOrders extends AsyncDisposable {
   startReplica(): Promise<Client<typeof OrderService> & AsyncDisposable>;
 }
 
-export async function runOrders(): Promise<RunningOrders> {
+/** Prices hold no tax unless told. */
+export async function runOrders({ taxRateBasisPoints = 0 } = {}): Promise<RunningOrders> {
   await using parts = new AsyncDisposableStack();
   const infrastructure = await testInfrastructure();
   const databaseUrl = await infrastructure.freshDatabase("orders");
@@ -62,6 +65,7 @@ export async function runOrders(): Promise<RunningOrders> {
     nats,
     inventoryAddress: `dns:///${inventory.address}`,
     currency: "GBP",
+    taxRateBasisPoints,
     logLevel: "warn",
     shutdownGraceMs: 1000,
     // here the servers share one event loop with the test, which keeps it busy too
@@ -72,6 +76,7 @@ export async function runOrders(): Promise<RunningOrders> {
     const service = await create(config);
     const client = createGrpcClient(OrderService, { address: `dns:///${service.address}` });
     return Object.assign(client, {
+      address: service.address,
       [Symbol.asyncDispose]: async () => {
         client[Symbol.dispose]();
         await service[Symbol.asyncDispose]();
@@ -80,8 +85,11 @@ export async function runOrders(): Promise<RunningOrders> {
   };
   const orders = parts.use(await startReplica());
   const running = parts.move();
+  const client = <Service extends DescService>(service: Service): Client<Service> =>
+    running.use(createGrpcClient(service, { address: `dns:///${orders.address}` }));
   return {
     orders,
+    client,
     clock,
     database,
     nats,

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file emporium/options/v1/options.proto.
  */
 export const file_emporium_options_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("CiFlbXBvcml1bS9vcHRpb25zL3YxL29wdGlvbnMucHJvdG8SE2VtcG9yaXVtLm9wdGlvbnMudjEi+wEKCkNhbGxQb2xpY3kSKwoIZGVhZGxpbmUYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKgoHbG9uZ2VzdBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgxtYXhfcmVxdWVzdHMYAyABKAQSFQoNbWF4X3Jlc3BvbnNlcxgEIAEoBBI1Cgtjb21wcmVzc2lvbhgFIAEoDjIgLmVtcG9yaXVtLm9wdGlvbnMudjEuQ29tcHJlc3Npb24SMAoNaGVkZ2luZ19kZWxheRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJaCgxBY2Nlc3NQb2xpY3kSDgoGc2NvcGVzGAEgAygJEg8KB2NhbGxlcnMYAiADKAkSKQoFb3duZXIYAyABKA4yGi5lbXBvcml1bS5vcHRpb25zLnYxLk93bmVyIiAKDUZhaWx1cmVQb2xpY3kSDwoHcmVhc29ucxgBIAMoCSJbCgxSZWFzb25Qb2xpY3kSHgoEY29kZRgBIAEoDjIQLmdvb2dsZS5ycGMuQ29kZRIrCgZkZXRhaWwYAiABKA4yGy5lbXBvcml1bS5vcHRpb25zLnYxLkRldGFpbCpaCgtDb21wcmVzc2lvbhIbChdDT01QUkVTU0lPTl9VTlNQRUNJRklFRBAAEhgKFENPTVBSRVNTSU9OX0lERU5USVRZEAESFAoQQ09NUFJFU1NJT05fR1pJUBACKkIKBU93bmVyEhUKEU9XTkVSX1VOU1BFQ0lGSUVEEAASDgoKT1dORVJfTk9ORRABEhIKDk9XTkVSX0NVU1RPTUVSEAIqtQEKBkRldGFpbBIWChJERVRBSUxfVU5TUEVDSUZJRUQQABIPCgtERVRBSUxfTk9ORRABEhYKEkRFVEFJTF9CQURfUkVRVUVTVBACEh8KG0RFVEFJTF9QUkVDT05ESVRJT05fRkFJTFVSRRADEhgKFERFVEFJTF9SRVNPVVJDRV9JTkZPEAQSFQoRREVUQUlMX1JFVFJZX0lORk8QBRIYChRERVRBSUxfUVVPVEFfRkFJTFVSRRAGKp4ECgxFbmdpbmVSZWFzb24SHQoZRU5HSU5FX1JFQVNPTl9VTlNQRUNJRklFRBAAEisKHUVOR0lORV9SRUFTT05fSU5WQUxJRF9SRVFVRVNUEAEaCIq1GAQIAxACEisKHUVOR0lORV9SRUFTT05fU1RSRUFNX1RPT19MT05HEAIaCIq1GAQICBAGEiYKGEVOR0lORV9SRUFTT05fT1ZFUkxPQURFRBADGgiKtRgECAgQBRIpChtFTkdJTkVfUkVBU09OX1NIVVRUSU5HX0RPV04QBBoIirUYBAgOEAUSKgocRU5HSU5FX1JFQVNPTl9TVFJFQU1fRVhQSVJFRBAFGgiKtRgECA4QBRIkChZFTkdJTkVfUkVBU09OX1RPT19TTE9XEAYaCIq1GAQIBBABEiQKFkVOR0lORV9SRUFTT05fSU5URVJOQUwQBxoIirUYBAgNEAESKwodRU5HSU5FX1JFQVNPTl9VTkFVVEhFTlRJQ0FURUQQCBoIirUYBAgQEAESJQoXRU5HSU5FX1JFQVNPTl9GT1JCSURERU4QCRoIirUYBAgHEAESMAoiRU5HSU5FX1JFQVNPTl9JTlZBTElEX1JFU1VNRV9UT0tFThAKGgiKtRgECAMQAhIuCiBFTkdJTkVfUkVBU09OX0lOVkFMSURfUEFHRV9UT0tFThALGgiKtRgECAMQAhoUirUYEGVtcG9yaXVtLmV4YW1wbGU6VQoEY2FsbBIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNGGAyABKAsyHy5lbXBvcml1bS5vcHRpb25zLnYxLkNhbGxQb2xpY3lSBGNhbGw6WwoGYWNjZXNzEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY0oYDIAEoCzIhLmVtcG9yaXVtLm9wdGlvbnMudjEuQWNjZXNzUG9saWN5UgZhY2Nlc3M6YAoIZmFpbHVyZXMSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjThgMgASgLMiIuZW1wb3JpdW0ub3B0aW9ucy52MS5GYWlsdXJlUG9saWN5UghmYWlsdXJlczpBCgxlcnJvcl9kb21haW4SHC5nb29nbGUucHJvdG9idWYuRW51bU9wdGlvbnMY0YYDIAEoCVILZXJyb3JEb21haW46XgoGcmVhc29uEiEuZ29vZ2xlLnByb3RvYnVmLkVudW1WYWx1ZU9wdGlvbnMY0YYDIAEoCzIhLmVtcG9yaXVtLm9wdGlvbnMudjEuUmVhc29uUG9saWN5UgZyZWFzb25iBnByb3RvMw", [file_google_protobuf_descriptor, file_google_protobuf_duration, file_google_rpc_code]);
+  fileDesc("CiFlbXBvcml1bS9vcHRpb25zL3YxL29wdGlvbnMucHJvdG8SE2VtcG9yaXVtLm9wdGlvbnMudjEi+wEKCkNhbGxQb2xpY3kSKwoIZGVhZGxpbmUYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKgoHbG9uZ2VzdBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgxtYXhfcmVxdWVzdHMYAyABKAQSFQoNbWF4X3Jlc3BvbnNlcxgEIAEoBBI1Cgtjb21wcmVzc2lvbhgFIAEoDjIgLmVtcG9yaXVtLm9wdGlvbnMudjEuQ29tcHJlc3Npb24SMAoNaGVkZ2luZ19kZWxheRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJaCgxBY2Nlc3NQb2xpY3kSDgoGc2NvcGVzGAEgAygJEg8KB2NhbGxlcnMYAiADKAkSKQoFb3duZXIYAyABKA4yGi5lbXBvcml1bS5vcHRpb25zLnYxLk93bmVyIiAKDUZhaWx1cmVQb2xpY3kSDwoHcmVhc29ucxgBIAMoCSI7CgpSZXRpcmVtZW50EhgKEGRlcHJlY2F0aW9uX2RhdGUYASABKAkSEwoLc3Vuc2V0X2RhdGUYAiABKAkiWwoMUmVhc29uUG9saWN5Eh4KBGNvZGUYASABKA4yEC5nb29nbGUucnBjLkNvZGUSKwoGZGV0YWlsGAIgASgOMhsuZW1wb3JpdW0ub3B0aW9ucy52MS5EZXRhaWwqWgoLQ29tcHJlc3Npb24SGwoXQ09NUFJFU1NJT05fVU5TUEVDSUZJRUQQABIYChRDT01QUkVTU0lPTl9JREVOVElUWRABEhQKEENPTVBSRVNTSU9OX0daSVAQAipCCgVPd25lchIVChFPV05FUl9VTlNQRUNJRklFRBAAEg4KCk9XTkVSX05PTkUQARISCg5PV05FUl9DVVNUT01FUhACKrUBCgZEZXRhaWwSFgoSREVUQUlMX1VOU1BFQ0lGSUVEEAASDwoLREVUQUlMX05PTkUQARIWChJERVRBSUxfQkFEX1JFUVVFU1QQAhIfChtERVRBSUxfUFJFQ09ORElUSU9OX0ZBSUxVUkUQAxIYChRERVRBSUxfUkVTT1VSQ0VfSU5GTxAEEhUKEURFVEFJTF9SRVRSWV9JTkZPEAUSGAoUREVUQUlMX1FVT1RBX0ZBSUxVUkUQBiqeBAoMRW5naW5lUmVhc29uEh0KGUVOR0lORV9SRUFTT05fVU5TUEVDSUZJRUQQABIrCh1FTkdJTkVfUkVBU09OX0lOVkFMSURfUkVRVUVTVBABGgiKtRgECAMQAhIrCh1FTkdJTkVfUkVBU09OX1NUUkVBTV9UT09fTE9ORxACGgiKtRgECAgQBhImChhFTkdJTkVfUkVBU09OX09WRVJMT0FERUQQAxoIirUYBAgIEAUSKQobRU5HSU5FX1JFQVNPTl9TSFVUVElOR19ET1dOEAQaCIq1GAQIDhAFEioKHEVOR0lORV9SRUFTT05fU1RSRUFNX0VYUElSRUQQBRoIirUYBAgOEAUSJAoWRU5HSU5FX1JFQVNPTl9UT09fU0xPVxAGGgiKtRgECAQQARIkChZFTkdJTkVfUkVBU09OX0lOVEVSTkFMEAcaCIq1GAQIDRABEisKHUVOR0lORV9SRUFTT05fVU5BVVRIRU5USUNBVEVEEAgaCIq1GAQIEBABEiUKF0VOR0lORV9SRUFTT05fRk9SQklEREVOEAkaCIq1GAQIBxABEjAKIkVOR0lORV9SRUFTT05fSU5WQUxJRF9SRVNVTUVfVE9LRU4QChoIirUYBAgDEAISLgogRU5HSU5FX1JFQVNPTl9JTlZBTElEX1BBR0VfVE9LRU4QCxoIirUYBAgDEAIaFIq1GBBlbXBvcml1bS5leGFtcGxlOlUKBGNhbGwSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjRhgMgASgLMh8uZW1wb3JpdW0ub3B0aW9ucy52MS5DYWxsUG9saWN5UgRjYWxsOlsKBmFjY2VzcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNKGAyABKAsyIS5lbXBvcml1bS5vcHRpb25zLnYxLkFjY2Vzc1BvbGljeVIGYWNjZXNzOmAKCGZhaWx1cmVzEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY04YDIAEoCzIiLmVtcG9yaXVtLm9wdGlvbnMudjEuRmFpbHVyZVBvbGljeVIIZmFpbHVyZXM6YQoKcmV0aXJlbWVudBIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNSGAyABKAsyHy5lbXBvcml1bS5vcHRpb25zLnYxLlJldGlyZW1lbnRSCnJldGlyZW1lbnQ6QQoMZXJyb3JfZG9tYWluEhwuZ29vZ2xlLnByb3RvYnVmLkVudW1PcHRpb25zGNGGAyABKAlSC2Vycm9yRG9tYWluOl4KBnJlYXNvbhIhLmdvb2dsZS5wcm90b2J1Zi5FbnVtVmFsdWVPcHRpb25zGNGGAyABKAsyIS5lbXBvcml1bS5vcHRpb25zLnYxLlJlYXNvblBvbGljeVIGcmVhc29uYgZwcm90bzM", [file_google_protobuf_descriptor, file_google_protobuf_duration, file_google_rpc_code]);
 
 /**
  * How a call runs.
@@ -135,6 +135,35 @@ export const FailurePolicySchema: GenMessage<FailurePolicy> = /*@__PURE__*/
   messageDesc(file_emporium_options_v1_options, 2);
 
 /**
+ * A method on its way out. Servers answer every call of it with the headers `deprecation` (RFC 9745)
+ * and `sunset` (RFC 8594), and count who still calls it.
+ *
+ * @generated from message emporium.options.v1.Retirement
+ */
+export type Retirement = Message<"emporium.options.v1.Retirement"> & {
+  /**
+   * Day from which on nobody should begin to call it, `2026-11-23`.
+   *
+   * @generated from field: string deprecation_date = 1;
+   */
+  deprecationDate: string;
+
+  /**
+   * Day from which on it may be gone, `2027-06-30`. Days begin at midnight UTC.
+   *
+   * @generated from field: string sunset_date = 2;
+   */
+  sunsetDate: string;
+};
+
+/**
+ * Describes the message emporium.options.v1.Retirement.
+ * Use `create(RetirementSchema)` to create a new message.
+ */
+export const RetirementSchema: GenMessage<Retirement> = /*@__PURE__*/
+  messageDesc(file_emporium_options_v1_options, 3);
+
+/**
  * What a reason looks like on the wire.
  *
  * @generated from message emporium.options.v1.ReasonPolicy
@@ -160,7 +189,7 @@ export type ReasonPolicy = Message<"emporium.options.v1.ReasonPolicy"> & {
  * Use `create(ReasonPolicySchema)` to create a new message.
  */
 export const ReasonPolicySchema: GenMessage<ReasonPolicy> = /*@__PURE__*/
-  messageDesc(file_emporium_options_v1_options, 3);
+  messageDesc(file_emporium_options_v1_options, 4);
 
 /**
  * Compression of the responses of a method.
@@ -406,12 +435,20 @@ export const failures: GenExtension<MethodOptions, FailurePolicy> = /*@__PURE__*
   extDesc(file_emporium_options_v1_options, 2);
 
 /**
+ * When this method goes away. Every method that is `deprecated` says it, and no other does.
+ *
+ * @generated from extension: emporium.options.v1.Retirement retirement = 50004;
+ */
+export const retirement: GenExtension<MethodOptions, Retirement> = /*@__PURE__*/
+  extDesc(file_emporium_options_v1_options, 3);
+
+/**
  * The `domain` of google.rpc.ErrorInfo for the reasons of this enum (AIP-193).
  *
  * @generated from extension: string error_domain = 50001;
  */
 export const error_domain: GenExtension<EnumOptions, string> = /*@__PURE__*/
-  extDesc(file_emporium_options_v1_options, 3);
+  extDesc(file_emporium_options_v1_options, 4);
 
 /**
  * The status code and the detail message that go with this reason, always the same ones.
@@ -419,5 +456,5 @@ export const error_domain: GenExtension<EnumOptions, string> = /*@__PURE__*/
  * @generated from extension: emporium.options.v1.ReasonPolicy reason = 50001;
  */
 export const reason: GenExtension<EnumValueOptions, ReasonPolicy> = /*@__PURE__*/
-  extDesc(file_emporium_options_v1_options, 4);
+  extDesc(file_emporium_options_v1_options, 5);
 

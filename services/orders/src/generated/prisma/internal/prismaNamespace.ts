@@ -1218,6 +1218,9 @@ export const OrderScalarFieldEnum = {
   updateTime: 'updateTime',
   revision: 'revision',
   cancelReason: 'cancelReason',
+  cancelNote: 'cancelNote',
+  statusTime: 'statusTime',
+  taxRate: 'taxRate',
   contentHash: 'contentHash'
 } as const
 

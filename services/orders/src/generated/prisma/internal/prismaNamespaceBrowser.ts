@@ -92,6 +92,9 @@ export const OrderScalarFieldEnum = {
   updateTime: 'updateTime',
   revision: 'revision',
   cancelReason: 'cancelReason',
+  cancelNote: 'cancelNote',
+  statusTime: 'statusTime',
+  taxRate: 'taxRate',
   contentHash: 'contentHash'
 } as const
 

@@ -30,12 +30,14 @@ export type OrderAvgAggregateOutputType = {
   total: number | null
   refunded: number | null
   revision: number | null
+  taxRate: number | null
 }
 
 export type OrderSumAggregateOutputType = {
   total: bigint | null
   refunded: bigint | null
   revision: bigint | null
+  taxRate: number | null
 }
 
 export type OrderMinAggregateOutputType = {
@@ -51,6 +53,9 @@ export type OrderMinAggregateOutputType = {
   updateTime: Date | null
   revision: bigint | null
   cancelReason: $Enums.CancelReason | null
+  cancelNote: string | null
+  statusTime: Date | null
+  taxRate: number | null
   contentHash: runtime.Bytes | null
 }
 
@@ -67,6 +72,9 @@ export type OrderMaxAggregateOutputType = {
   updateTime: Date | null
   revision: bigint | null
   cancelReason: $Enums.CancelReason | null
+  cancelNote: string | null
+  statusTime: Date | null
+  taxRate: number | null
   contentHash: runtime.Bytes | null
 }
 
@@ -83,6 +91,9 @@ export type OrderCountAggregateOutputType = {
   updateTime: number
   revision: number
   cancelReason: number
+  cancelNote: number
+  statusTime: number
+  taxRate: number
   contentHash: number
   _all: number
 }
@@ -92,12 +103,14 @@ export type OrderAvgAggregateInputType = {
   total?: true
   refunded?: true
   revision?: true
+  taxRate?: true
 }
 
 export type OrderSumAggregateInputType = {
   total?: true
   refunded?: true
   revision?: true
+  taxRate?: true
 }
 
 export type OrderMinAggregateInputType = {
@@ -113,6 +126,9 @@ export type OrderMinAggregateInputType = {
   updateTime?: true
   revision?: true
   cancelReason?: true
+  cancelNote?: true
+  statusTime?: true
+  taxRate?: true
   contentHash?: true
 }
 
@@ -129,6 +145,9 @@ export type OrderMaxAggregateInputType = {
   updateTime?: true
   revision?: true
   cancelReason?: true
+  cancelNote?: true
+  statusTime?: true
+  taxRate?: true
   contentHash?: true
 }
 
@@ -145,6 +164,9 @@ export type OrderCountAggregateInputType = {
   updateTime?: true
   revision?: true
   cancelReason?: true
+  cancelNote?: true
+  statusTime?: true
+  taxRate?: true
   contentHash?: true
   _all?: true
 }
@@ -248,6 +270,9 @@ export type OrderGroupByOutputType = {
   updateTime: Date
   revision: bigint
   cancelReason: $Enums.CancelReason | null
+  cancelNote: string
+  statusTime: Date
+  taxRate: number
   contentHash: runtime.Bytes
   _count: OrderCountAggregateOutputType | null
   _avg: OrderAvgAggregateOutputType | null
@@ -287,6 +312,9 @@ export type OrderWhereInput = {
   updateTime?: Prisma.DateTimeFilter<"Order"> | Date | string
   revision?: Prisma.BigIntFilter<"Order"> | bigint | number
   cancelReason?: Prisma.EnumCancelReasonNullableFilter<"Order"> | $Enums.CancelReason | null
+  cancelNote?: Prisma.StringFilter<"Order"> | string
+  statusTime?: Prisma.DateTimeFilter<"Order"> | Date | string
+  taxRate?: Prisma.IntFilter<"Order"> | number
   contentHash?: Prisma.BytesFilter<"Order"> | runtime.Bytes
   lines?: Prisma.OrderLineListRelationFilter
   changes?: Prisma.OrderChangeListRelationFilter
@@ -306,6 +334,9 @@ export type OrderOrderByWithRelationInput = {
   updateTime?: Prisma.SortOrder
   revision?: Prisma.SortOrder
   cancelReason?: Prisma.SortOrderInput | Prisma.SortOrder
+  cancelNote?: Prisma.SortOrder
+  statusTime?: Prisma.SortOrder
+  taxRate?: Prisma.SortOrder
   contentHash?: Prisma.SortOrder
   lines?: Prisma.OrderLineOrderByRelationAggregateInput
   changes?: Prisma.OrderChangeOrderByRelationAggregateInput
@@ -328,6 +359,9 @@ export type OrderWhereUniqueInput = Prisma.AtLeast<{
   updateTime?: Prisma.DateTimeFilter<"Order"> | Date | string
   revision?: Prisma.BigIntFilter<"Order"> | bigint | number
   cancelReason?: Prisma.EnumCancelReasonNullableFilter<"Order"> | $Enums.CancelReason | null
+  cancelNote?: Prisma.StringFilter<"Order"> | string
+  statusTime?: Prisma.DateTimeFilter<"Order"> | Date | string
+  taxRate?: Prisma.IntFilter<"Order"> | number
   contentHash?: Prisma.BytesFilter<"Order"> | runtime.Bytes
   lines?: Prisma.OrderLineListRelationFilter
   changes?: Prisma.OrderChangeListRelationFilter
@@ -347,6 +381,9 @@ export type OrderOrderByWithAggregationInput = {
   updateTime?: Prisma.SortOrder
   revision?: Prisma.SortOrder
   cancelReason?: Prisma.SortOrderInput | Prisma.SortOrder
+  cancelNote?: Prisma.SortOrder
+  statusTime?: Prisma.SortOrder
+  taxRate?: Prisma.SortOrder
   contentHash?: Prisma.SortOrder
   _count?: Prisma.OrderCountOrderByAggregateInput
   _avg?: Prisma.OrderAvgOrderByAggregateInput
@@ -371,6 +408,9 @@ export type OrderScalarWhereWithAggregatesInput = {
   updateTime?: Prisma.DateTimeWithAggregatesFilter<"Order"> | Date | string
   revision?: Prisma.BigIntWithAggregatesFilter<"Order"> | bigint | number
   cancelReason?: Prisma.EnumCancelReasonNullableWithAggregatesFilter<"Order"> | $Enums.CancelReason | null
+  cancelNote?: Prisma.StringWithAggregatesFilter<"Order"> | string
+  statusTime?: Prisma.DateTimeWithAggregatesFilter<"Order"> | Date | string
+  taxRate?: Prisma.IntWithAggregatesFilter<"Order"> | number
   contentHash?: Prisma.BytesWithAggregatesFilter<"Order"> | runtime.Bytes
 }
 
@@ -387,6 +427,9 @@ export type OrderCreateInput = {
   updateTime: Date | string
   revision?: bigint | number
   cancelReason?: $Enums.CancelReason | null
+  cancelNote?: string
+  statusTime: Date | string
+  taxRate?: number
   contentHash: runtime.Bytes
   lines?: Prisma.OrderLineCreateNestedManyWithoutOrderInput
   changes?: Prisma.OrderChangeCreateNestedManyWithoutOrderInput
@@ -406,6 +449,9 @@ export type OrderUncheckedCreateInput = {
   updateTime: Date | string
   revision?: bigint | number
   cancelReason?: $Enums.CancelReason | null
+  cancelNote?: string
+  statusTime: Date | string
+  taxRate?: number
   contentHash: runtime.Bytes
   lines?: Prisma.OrderLineUncheckedCreateNestedManyWithoutOrderInput
   changes?: Prisma.OrderChangeUncheckedCreateNestedManyWithoutOrderInput
@@ -425,6 +471,9 @@ export type OrderUpdateInput = {
   updateTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   revision?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   cancelReason?: Prisma.NullableEnumCancelReasonFieldUpdateOperationsInput | $Enums.CancelReason | null
+  cancelNote?: Prisma.StringFieldUpdateOperationsInput | string
+  statusTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  taxRate?: Prisma.IntFieldUpdateOperationsInput | number
   contentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   lines?: Prisma.OrderLineUpdateManyWithoutOrderNestedInput
   changes?: Prisma.OrderChangeUpdateManyWithoutOrderNestedInput
@@ -444,6 +493,9 @@ export type OrderUncheckedUpdateInput = {
   updateTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   revision?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   cancelReason?: Prisma.NullableEnumCancelReasonFieldUpdateOperationsInput | $Enums.CancelReason | null
+  cancelNote?: Prisma.StringFieldUpdateOperationsInput | string
+  statusTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  taxRate?: Prisma.IntFieldUpdateOperationsInput | number
   contentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   lines?: Prisma.OrderLineUncheckedUpdateManyWithoutOrderNestedInput
   changes?: Prisma.OrderChangeUncheckedUpdateManyWithoutOrderNestedInput
@@ -463,6 +515,9 @@ export type OrderCreateManyInput = {
   updateTime: Date | string
   revision?: bigint | number
   cancelReason?: $Enums.CancelReason | null
+  cancelNote?: string
+  statusTime: Date | string
+  taxRate?: number
   contentHash: runtime.Bytes
 }
 
@@ -479,6 +534,9 @@ export type OrderUpdateManyMutationInput = {
   updateTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   revision?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   cancelReason?: Prisma.NullableEnumCancelReasonFieldUpdateOperationsInput | $Enums.CancelReason | null
+  cancelNote?: Prisma.StringFieldUpdateOperationsInput | string
+  statusTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  taxRate?: Prisma.IntFieldUpdateOperationsInput | number
   contentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
 }
 
@@ -495,6 +553,9 @@ export type OrderUncheckedUpdateManyInput = {
   updateTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   revision?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   cancelReason?: Prisma.NullableEnumCancelReasonFieldUpdateOperationsInput | $Enums.CancelReason | null
+  cancelNote?: Prisma.StringFieldUpdateOperationsInput | string
+  statusTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  taxRate?: Prisma.IntFieldUpdateOperationsInput | number
   contentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
 }
 
@@ -511,6 +572,9 @@ export type OrderCountOrderByAggregateInput = {
   updateTime?: Prisma.SortOrder
   revision?: Prisma.SortOrder
   cancelReason?: Prisma.SortOrder
+  cancelNote?: Prisma.SortOrder
+  statusTime?: Prisma.SortOrder
+  taxRate?: Prisma.SortOrder
   contentHash?: Prisma.SortOrder
 }
 
@@ -518,6 +582,7 @@ export type OrderAvgOrderByAggregateInput = {
   total?: Prisma.SortOrder
   refunded?: Prisma.SortOrder
   revision?: Prisma.SortOrder
+  taxRate?: Prisma.SortOrder
 }
 
 export type OrderMaxOrderByAggregateInput = {
@@ -533,6 +598,9 @@ export type OrderMaxOrderByAggregateInput = {
   updateTime?: Prisma.SortOrder
   revision?: Prisma.SortOrder
   cancelReason?: Prisma.SortOrder
+  cancelNote?: Prisma.SortOrder
+  statusTime?: Prisma.SortOrder
+  taxRate?: Prisma.SortOrder
   contentHash?: Prisma.SortOrder
 }
 
@@ -549,6 +617,9 @@ export type OrderMinOrderByAggregateInput = {
   updateTime?: Prisma.SortOrder
   revision?: Prisma.SortOrder
   cancelReason?: Prisma.SortOrder
+  cancelNote?: Prisma.SortOrder
+  statusTime?: Prisma.SortOrder
+  taxRate?: Prisma.SortOrder
   contentHash?: Prisma.SortOrder
 }
 
@@ -556,6 +627,7 @@ export type OrderSumOrderByAggregateInput = {
   total?: Prisma.SortOrder
   refunded?: Prisma.SortOrder
   revision?: Prisma.SortOrder
+  taxRate?: Prisma.SortOrder
 }
 
 export type OrderScalarRelationFilter = {
@@ -594,6 +666,14 @@ export type DateTimeFieldUpdateOperationsInput = {
 
 export type NullableEnumCancelReasonFieldUpdateOperationsInput = {
   set?: $Enums.CancelReason | null
+}
+
+export type IntFieldUpdateOperationsInput = {
+  set?: number
+  increment?: number
+  decrement?: number
+  multiply?: number
+  divide?: number
 }
 
 export type BytesFieldUpdateOperationsInput = {
@@ -657,6 +737,9 @@ export type OrderCreateWithoutLinesInput = {
   updateTime: Date | string
   revision?: bigint | number
   cancelReason?: $Enums.CancelReason | null
+  cancelNote?: string
+  statusTime: Date | string
+  taxRate?: number
   contentHash: runtime.Bytes
   changes?: Prisma.OrderChangeCreateNestedManyWithoutOrderInput
   returns?: Prisma.ReturnCreateNestedManyWithoutOrderInput
@@ -675,6 +758,9 @@ export type OrderUncheckedCreateWithoutLinesInput = {
   updateTime: Date | string
   revision?: bigint | number
   cancelReason?: $Enums.CancelReason | null
+  cancelNote?: string
+  statusTime: Date | string
+  taxRate?: number
   contentHash: runtime.Bytes
   changes?: Prisma.OrderChangeUncheckedCreateNestedManyWithoutOrderInput
   returns?: Prisma.ReturnUncheckedCreateNestedManyWithoutOrderInput
@@ -709,6 +795,9 @@ export type OrderUpdateWithoutLinesInput = {
   updateTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   revision?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   cancelReason?: Prisma.NullableEnumCancelReasonFieldUpdateOperationsInput | $Enums.CancelReason | null
+  cancelNote?: Prisma.StringFieldUpdateOperationsInput | string
+  statusTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  taxRate?: Prisma.IntFieldUpdateOperationsInput | number
   contentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   changes?: Prisma.OrderChangeUpdateManyWithoutOrderNestedInput
   returns?: Prisma.ReturnUpdateManyWithoutOrderNestedInput
@@ -727,6 +816,9 @@ export type OrderUncheckedUpdateWithoutLinesInput = {
   updateTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   revision?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   cancelReason?: Prisma.NullableEnumCancelReasonFieldUpdateOperationsInput | $Enums.CancelReason | null
+  cancelNote?: Prisma.StringFieldUpdateOperationsInput | string
+  statusTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  taxRate?: Prisma.IntFieldUpdateOperationsInput | number
   contentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   changes?: Prisma.OrderChangeUncheckedUpdateManyWithoutOrderNestedInput
   returns?: Prisma.ReturnUncheckedUpdateManyWithoutOrderNestedInput
@@ -745,6 +837,9 @@ export type OrderCreateWithoutChangesInput = {
   updateTime: Date | string
   revision?: bigint | number
   cancelReason?: $Enums.CancelReason | null
+  cancelNote?: string
+  statusTime: Date | string
+  taxRate?: number
   contentHash: runtime.Bytes
   lines?: Prisma.OrderLineCreateNestedManyWithoutOrderInput
   returns?: Prisma.ReturnCreateNestedManyWithoutOrderInput
@@ -763,6 +858,9 @@ export type OrderUncheckedCreateWithoutChangesInput = {
   updateTime: Date | string
   revision?: bigint | number
   cancelReason?: $Enums.CancelReason | null
+  cancelNote?: string
+  statusTime: Date | string
+  taxRate?: number
   contentHash: runtime.Bytes
   lines?: Prisma.OrderLineUncheckedCreateNestedManyWithoutOrderInput
   returns?: Prisma.ReturnUncheckedCreateNestedManyWithoutOrderInput
@@ -797,6 +895,9 @@ export type OrderUpdateWithoutChangesInput = {
   updateTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   revision?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   cancelReason?: Prisma.NullableEnumCancelReasonFieldUpdateOperationsInput | $Enums.CancelReason | null
+  cancelNote?: Prisma.StringFieldUpdateOperationsInput | string
+  statusTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  taxRate?: Prisma.IntFieldUpdateOperationsInput | number
   contentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   lines?: Prisma.OrderLineUpdateManyWithoutOrderNestedInput
   returns?: Prisma.ReturnUpdateManyWithoutOrderNestedInput
@@ -815,6 +916,9 @@ export type OrderUncheckedUpdateWithoutChangesInput = {
   updateTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   revision?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   cancelReason?: Prisma.NullableEnumCancelReasonFieldUpdateOperationsInput | $Enums.CancelReason | null
+  cancelNote?: Prisma.StringFieldUpdateOperationsInput | string
+  statusTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  taxRate?: Prisma.IntFieldUpdateOperationsInput | number
   contentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   lines?: Prisma.OrderLineUncheckedUpdateManyWithoutOrderNestedInput
   returns?: Prisma.ReturnUncheckedUpdateManyWithoutOrderNestedInput
@@ -833,6 +937,9 @@ export type OrderCreateWithoutReturnsInput = {
   updateTime: Date | string
   revision?: bigint | number
   cancelReason?: $Enums.CancelReason | null
+  cancelNote?: string
+  statusTime: Date | string
+  taxRate?: number
   contentHash: runtime.Bytes
   lines?: Prisma.OrderLineCreateNestedManyWithoutOrderInput
   changes?: Prisma.OrderChangeCreateNestedManyWithoutOrderInput
@@ -851,6 +958,9 @@ export type OrderUncheckedCreateWithoutReturnsInput = {
   updateTime: Date | string
   revision?: bigint | number
   cancelReason?: $Enums.CancelReason | null
+  cancelNote?: string
+  statusTime: Date | string
+  taxRate?: number
   contentHash: runtime.Bytes
   lines?: Prisma.OrderLineUncheckedCreateNestedManyWithoutOrderInput
   changes?: Prisma.OrderChangeUncheckedCreateNestedManyWithoutOrderInput
@@ -885,6 +995,9 @@ export type OrderUpdateWithoutReturnsInput = {
   updateTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   revision?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   cancelReason?: Prisma.NullableEnumCancelReasonFieldUpdateOperationsInput | $Enums.CancelReason | null
+  cancelNote?: Prisma.StringFieldUpdateOperationsInput | string
+  statusTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  taxRate?: Prisma.IntFieldUpdateOperationsInput | number
   contentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   lines?: Prisma.OrderLineUpdateManyWithoutOrderNestedInput
   changes?: Prisma.OrderChangeUpdateManyWithoutOrderNestedInput
@@ -903,6 +1016,9 @@ export type OrderUncheckedUpdateWithoutReturnsInput = {
   updateTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   revision?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   cancelReason?: Prisma.NullableEnumCancelReasonFieldUpdateOperationsInput | $Enums.CancelReason | null
+  cancelNote?: Prisma.StringFieldUpdateOperationsInput | string
+  statusTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  taxRate?: Prisma.IntFieldUpdateOperationsInput | number
   contentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   lines?: Prisma.OrderLineUncheckedUpdateManyWithoutOrderNestedInput
   changes?: Prisma.OrderChangeUncheckedUpdateManyWithoutOrderNestedInput
@@ -970,6 +1086,9 @@ export type OrderSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
   updateTime?: boolean
   revision?: boolean
   cancelReason?: boolean
+  cancelNote?: boolean
+  statusTime?: boolean
+  taxRate?: boolean
   contentHash?: boolean
   lines?: boolean | Prisma.Order$linesArgs<ExtArgs>
   changes?: boolean | Prisma.Order$changesArgs<ExtArgs>
@@ -990,6 +1109,9 @@ export type OrderSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   updateTime?: boolean
   revision?: boolean
   cancelReason?: boolean
+  cancelNote?: boolean
+  statusTime?: boolean
+  taxRate?: boolean
   contentHash?: boolean
 }, ExtArgs["result"]["order"]>
 
@@ -1006,6 +1128,9 @@ export type OrderSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   updateTime?: boolean
   revision?: boolean
   cancelReason?: boolean
+  cancelNote?: boolean
+  statusTime?: boolean
+  taxRate?: boolean
   contentHash?: boolean
 }, ExtArgs["result"]["order"]>
 
@@ -1022,10 +1147,13 @@ export type OrderSelectScalar = {
   updateTime?: boolean
   revision?: boolean
   cancelReason?: boolean
+  cancelNote?: boolean
+  statusTime?: boolean
+  taxRate?: boolean
   contentHash?: boolean
 }
 
-export type OrderOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"orderId" | "customerId" | "state" | "currency" | "total" | "refunded" | "shippingAddress" | "checkoutId" | "createTime" | "updateTime" | "revision" | "cancelReason" | "contentHash", ExtArgs["result"]["order"]>
+export type OrderOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"orderId" | "customerId" | "state" | "currency" | "total" | "refunded" | "shippingAddress" | "checkoutId" | "createTime" | "updateTime" | "revision" | "cancelReason" | "cancelNote" | "statusTime" | "taxRate" | "contentHash", ExtArgs["result"]["order"]>
 export type OrderInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   lines?: boolean | Prisma.Order$linesArgs<ExtArgs>
   changes?: boolean | Prisma.Order$changesArgs<ExtArgs>
@@ -1061,6 +1189,18 @@ export type $OrderPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs 
      */
     revision: bigint
     cancelReason: $Enums.CancelReason | null
+    /**
+     * More about it, in somebody's words.
+     */
+    cancelNote: string
+    /**
+     * Since when the order is in its state.
+     */
+    statusTime: Date
+    /**
+     * Basis points of tax on top of what the shop keeps, when the order was placed.
+     */
+    taxRate: number
     /**
      * SHA-256 of what CreateOrder was asked for.
      */
@@ -1503,6 +1643,9 @@ export interface OrderFieldRefs {
   readonly updateTime: Prisma.FieldRef<"Order", 'DateTime'>
   readonly revision: Prisma.FieldRef<"Order", 'BigInt'>
   readonly cancelReason: Prisma.FieldRef<"Order", 'CancelReason'>
+  readonly cancelNote: Prisma.FieldRef<"Order", 'String'>
+  readonly statusTime: Prisma.FieldRef<"Order", 'DateTime'>
+  readonly taxRate: Prisma.FieldRef<"Order", 'Int'>
   readonly contentHash: Prisma.FieldRef<"Order", 'Bytes'>
 }
     

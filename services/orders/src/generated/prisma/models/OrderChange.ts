@@ -629,7 +629,8 @@ export type $OrderChangePayload<ExtArgs extends runtime.Types.Extensions.Interna
     orderId: string
     revision: bigint
     /**
-     * A serialized Order without its shipping address.
+     * A serialized emporium.orders.v1.Order without its shipping address: what the previous release
+     * reads as well. What v2 tells beyond it stands in the row of the order.
      */
     snapshot: runtime.Bytes
     /**

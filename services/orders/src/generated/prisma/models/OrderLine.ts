@@ -471,14 +471,6 @@ export type OrderLineUncheckedUpdateManyWithoutOrderNestedInput = {
   deleteMany?: Prisma.OrderLineScalarWhereInput | Prisma.OrderLineScalarWhereInput[]
 }
 
-export type IntFieldUpdateOperationsInput = {
-  set?: number
-  increment?: number
-  decrement?: number
-  multiply?: number
-  divide?: number
-}
-
 export type OrderLineCreateWithoutOrderInput = {
   lineNo: number
   sku: string
