@@ -21,18 +21,24 @@ export const runProgram: Run = (program, programArguments, environment) =>
     );
   });
 
-/** Builds a tool from its Go module into `folder`; returns the program's path. */
+/** Builds a tool from one of its Go packages into `folder`; returns the program's path. */
 export async function goInstall(build: {
   tool: ToolName;
-  goPackage: string;
+  goPackages: string[];
   folder: string;
   environment: NodeJS.ProcessEnv;
   run: Run;
+  report: (line: string) => void;
 }): Promise<string> {
   const [go] = await findExecutables("go", build.environment);
   if (!go) throw new Error("Go is not on PATH");
   const environment = { ...build.environment, GOBIN: build.folder };
-  const { code, errors } = await build.run(go, ["install", build.goPackage], environment);
-  if (code !== 0) throw new Error(errors.trim().split("\n").at(-1) || `ended with code ${code}`);
-  return join(build.folder, executableName(build.tool));
+  let failure = "";
+  for (const goPackage of build.goPackages) {
+    build.report(`Building ${goPackage} with Go; this takes a minute, once`);
+    const { code, errors } = await build.run(go, ["install", goPackage], environment);
+    if (code === 0) return join(build.folder, executableName(build.tool));
+    failure = errors.trim().split("\n").at(-1)?.trim() || `ended with code ${code}`;
+  }
+  throw new Error(failure);
 }

@@ -13,8 +13,8 @@ export interface Release {
   versionArguments: string[];
   /** Folder of the release archives, below the download address. */
   folder: string;
-  /** The Go package that `go install` builds. */
-  goPackage: string;
+  /** The Go packages that `go install` builds; each is tried after those before it. */
+  goPackages: [string, ...string[]];
   /** Archives by `process.platform` and `process.arch`, with their SHA-256. */
   archives: Record<string, { file: string; sha256: string }>;
 }
@@ -32,7 +32,7 @@ export const releases: Record<ToolName, Release> = {
     variable: "NATS_SERVER",
     versionArguments: ["--version"],
     folder: "nats-io/nats-server/releases/download/v2.15.0",
-    goPackage: "github.com/nats-io/nats-server/v2@v2.15.0",
+    goPackages: ["github.com/nats-io/nats-server/v2@v2.15.0"],
     archives: {
       "linux-x64": {
         file: "nats-server-v2.15.0-linux-amd64.tar.gz",
@@ -58,11 +58,12 @@ export const releases: Record<ToolName, Release> = {
   },
   k6: {
     version: "2.3.0",
-    oldest: "2.0.0",
+    // The last of the 1.x runs the same tests, and is what some module proxies have.
+    oldest: "1.8.0",
     variable: "K6",
     versionArguments: ["version"],
     folder: "grafana/k6/releases/download/v2.3.0",
-    goPackage: "go.k6.io/k6/v2@v2.3.0",
+    goPackages: ["go.k6.io/k6/v2@v2.3.0", "go.k6.io/k6@v1.8.1"],
     archives: {
       "linux-x64": {
         file: "k6-v2.3.0-linux-amd64.tar.gz",

@@ -29,11 +29,14 @@ async function fakeTool(place: string, version: string, name = "nats-server"): P
   return path;
 }
 
-/** A Go that installs the fake tool, and counts how often it is called. */
-async function fakeGo(): Promise<string> {
+/** A Go that installs the fake tool from all packages but one, and notes its calls. */
+async function fakeGo(missing = "none"): Promise<string> {
   const tool = await fakeTool("built", "2.15.0");
   await mkdir(join(folder, "go/bin"), { recursive: true });
-  const script = `#!/bin/sh\necho "$@" >> ${folder}/go-calls\n/bin/cp ${tool} $GOBIN/nats-server\n`;
+  const script = `#!/bin/sh
+echo "$@" >> ${folder}/go-calls
+[ "$2" != ${missing} ] && /bin/cp ${tool} $GOBIN/nats-server
+`;
   await writeFile(join(folder, "go/bin/go"), script, { mode: 0o755 });
   return join(folder, "go/bin");
 }
@@ -162,6 +165,19 @@ describe("a tool that is missing", () => {
     expect(await readFile(join(folder, "go-calls"), "utf8")).toBe(
       "install github.com/nats-io/nats-server/v2@v2.15.0\n",
     );
+  });
+
+  test("is built from the next Go package where the first cannot be had", async () => {
+    const release = {
+      ...releases["nats-server"],
+      goPackages: ["a@v2", "b@v1"] as [string, string],
+    };
+    const environment = machine({
+      EMPORIUM_DOWNLOADS: "http://127.0.0.1:1",
+      PATH: await fakeGo("a@v2"),
+    });
+    await resolveTool("nats-server", { environment, release });
+    expect(await readFile(join(folder, "go-calls"), "utf8")).toBe("install a@v2\ninstall b@v1\n");
   });
 
   test("is asked for in one message that lists what was tried and what helps", async () => {

@@ -83,7 +83,7 @@ type Get = (folder: string) => Promise<string>;
 function sourcesOf(
   tool: ToolName,
   release: Release,
-  { environment = {}, report, run = runProgram, patienceMs = 10_000 }: ToolSearch,
+  { environment = {}, report = () => undefined, run = runProgram, patienceMs = 10_000 }: ToolSearch,
 ): { download: Get; build: Get } {
   return {
     download: async (folder) => {
@@ -91,13 +91,11 @@ function sourcesOf(
       if (!archive) throw new Error(`no release for ${process.platform} on ${process.arch}`);
       const base = (environment.EMPORIUM_DOWNLOADS || DOWNLOADS).replace(/\/$/, "");
       const url = `${base}/${release.folder}/${archive.file}`;
-      report?.(`Downloading ${url}`);
+      report(`Downloading ${url}`);
       return downloadTool({ tool, url, sha256: archive.sha256, folder, patienceMs });
     },
-    build: async (folder) => {
-      report?.(`Building ${release.goPackage} with Go; this takes a minute, once`);
-      return goInstall({ tool, goPackage: release.goPackage, folder, environment, run });
-    },
+    build: (folder) =>
+      goInstall({ tool, goPackages: release.goPackages, folder, environment, run, report }),
   };
 }
 
@@ -108,6 +106,6 @@ function whatWouldHelp(tool: ToolName, release: Release, tried: string[]): strin
     "Any one of these helps:",
     `  put ${tool} ${release.oldest} or newer on PATH, or its path into ${release.variable}`,
     `  allow access to ${DOWNLOADS}, or name a mirror of it in EMPORIUM_DOWNLOADS`,
-    `  install Go (https://go.dev/dl): then \`go install ${release.goPackage}\` is run for you`,
+    `  install Go (https://go.dev/dl): then \`go install ${release.goPackages[0]}\` is run for you`,
   ].join("\n");
 }
