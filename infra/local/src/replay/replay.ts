@@ -1,6 +1,8 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import { type Client, ConnectError, findDetail, reasonOf } from "@emporium/grpc";
 import type { CheckoutService } from "@emporium/contracts/checkout/v1";
-import { BadRequestSchema } from "@emporium/contracts/google/rpc";
+import { BadRequestSchema, RetryInfoSchema } from "@emporium/contracts/google/rpc";
 import type { InventoryService } from "@emporium/contracts/inventory/v1";
 import { CancelReason, type OrderService, ReturnReason } from "@emporium/contracts/orders/v1";
 import { newId, relatedId } from "@emporium/runtime";
@@ -81,14 +83,15 @@ async function buy(
   const { customerId, country } = invoice;
   try {
     const lines = priced(invoice.lines);
-    await checkout.createQuote({ quoteId, customerId, lines });
-    const { checkout: done } = await checkout.completeOrder({
+    await patiently(() => checkout.createQuote({ quoteId, customerId, lines }));
+    const purchase = {
       checkoutId,
       customerId,
-      basket: { case: "quoteId", value: quoteId },
+      basket: { case: "quoteId" as const, value: quoteId },
       paymentToken: "tok_approve",
       shippingAddress: { country },
-    });
+    };
+    const { checkout: done } = await patiently(() => checkout.completeOrder(purchase));
     if (billionths(done?.total) !== totalOf(invoice.lines))
       tally.wrong.push(`${invoice.number} came to another total than the file's`);
     const orderId = done!.orderId;
@@ -112,7 +115,8 @@ async function takeBack(
   const { customerId } = invoice;
   const plan = planReturn(invoice, customerId ? (open.get(customerId) ?? []) : []);
   try {
-    const refund = await giveBack(shop, invoice, plan);
+    const returnId = newId("ret");
+    const refund = await patiently(() => giveBack(shop, invoice, plan, returnId));
     if (!refundIsRight(refund, plan.lines))
       tally.wrong.push(`${invoice.number} was paid back another sum than the file's`);
     books.returned(plan.order?.orderId, plan.lines, plan.whole);
@@ -124,7 +128,12 @@ async function takeBack(
   }
 }
 
-async function giveBack({ orders }: ShopClients, { customerId }: Invoice, plan: ReturnPlan) {
+async function giveBack(
+  { orders }: ShopClients,
+  { customerId }: Invoice,
+  plan: ReturnPlan,
+  returnId: string,
+) {
   if (plan.order && plan.whole) {
     const { order } = await orders.cancelOrder({
       orderId: plan.order.orderId,
@@ -134,13 +143,26 @@ async function giveBack({ orders }: ShopClients, { customerId }: Invoice, plan: 
   }
   const lines = priced(plan.lines);
   const { return: taken } = await orders.returnItems({
-    returnId: newId("ret"),
+    returnId,
     orderId: plan.order?.orderId ?? "",
     customerId,
     reason: ReturnReason.NOT_RECORDED,
     lines,
   });
   return taken?.refund;
+}
+
+/** Comes back when a server that is at its limit says so; under the same id nothing happens twice. */
+async function patiently<T>(call: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      const delay = findDetail(error, RetryInfoSchema)?.retryDelay;
+      if (reasonOf(error)?.reason !== "OVERLOADED" || !delay) throw error;
+      await wait(durationMs(delay));
+    }
+  }
 }
 
 /** Lines as the contract has them. All prices of the file are in pounds. */
