@@ -3,7 +3,7 @@ import type { JsMsg } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/nats-core";
 import { pullDurable } from "./durable.js";
 import type { Inbox } from "./inbox.js";
-import { MAX_DELIVERIES, type Answer, type Intake } from "./intake.js";
+import type { Answer, Intake } from "./intake.js";
 import type { Link, Session } from "./link.js";
 import type { Logger } from "./logger.js";
 import type { Names, Source } from "./names.js";
@@ -12,7 +12,8 @@ import { WaitingRoom } from "./waiting-room.js";
 
 /** Messages that wait for a retry or for a predecessor; only past this would others be held up. */
 const MAX_WAITING = 10_000;
-const TROUBLE_MS = 1_000;
+const FIRST_TROUBLE_MS = 1_000;
+const LONGEST_TROUBLE_MS = 30_000;
 /** Says in the server's advisory that a terminated message is already a dead letter. */
 export const BURIED = "dead letter written";
 
@@ -21,6 +22,7 @@ export interface ConsumerOptions {
   from: Source;
   concurrency: number;
   ackWaitMs: number;
+  maxDeliver: number;
 }
 
 interface ConsumerParts<Client extends PrismaClientLike> {
@@ -46,6 +48,8 @@ export class Consumer<Client extends PrismaClientLike> {
   #underWay = 0;
   #freed = Promise.withResolvers<void>();
   #trouble = false;
+  /** How long to wait when the database or the server gives trouble; more each time in a row. */
+  #troubleMs = FIRST_TROUBLE_MS;
 
   constructor(options: ConsumerOptions, parts: ConsumerParts<Client>) {
     this.#options = options;
@@ -56,12 +60,12 @@ export class Consumer<Client extends PrismaClientLike> {
   /** Runs until the signal fires; what is under way then is rolled back and delivered again. */
   async run(signal: AbortSignal): Promise<void> {
     const { names, link, logger } = this.#parts;
-    const { name, from, ackWaitMs, concurrency } = this.#options;
+    const { name, from, ackWaitMs, concurrency, maxDeliver } = this.#options;
     const config = {
       durable_name: name,
       filter_subjects: [names.events(from), names.redrives(from, name)],
       ack_wait: nanos(ackWaitMs),
-      max_deliver: MAX_DELIVERIES,
+      max_deliver: maxDeliver,
       max_ack_pending: MAX_WAITING,
     };
     const receive = async (message: JsMsg, session: Session): Promise<void> => {
@@ -81,12 +85,18 @@ export class Consumer<Client extends PrismaClientLike> {
       this.#freed = Promise.withResolvers();
       await this.#freed.promise;
     }
-    while (this.#trouble && !signal.aborted) {
-      await this.#parts.inbox.ping(signal).then(
-        () => (this.#trouble = false),
-        () => pause(TROUBLE_MS, signal),
-      );
-    }
+    if (!this.#trouble) return;
+    do await pause(this.#troubleMs, signal);
+    while (!signal.aborted && !(await this.#databaseAnswers(signal)));
+    this.#trouble = false;
+    this.#troubleMs = Math.min(this.#troubleMs * 2, LONGEST_TROUBLE_MS);
+  }
+
+  #databaseAnswers(signal: AbortSignal): Promise<boolean> {
+    return this.#parts.inbox.ping(signal).then(
+      () => true,
+      () => false,
+    );
   }
 
   #begin(message: JsMsg, session: Session, signal: AbortSignal): void {
@@ -113,10 +123,11 @@ export class Consumer<Client extends PrismaClientLike> {
         if (signal.aborted) return { kind: "again", afterMs: 0 };
         this.#trouble = true;
         this.#parts.logger.error({ err: error, ...this.#label }, "A consumer is in trouble");
-        return { kind: "again", afterMs: TROUBLE_MS };
+        return { kind: "again", afterMs: this.#troubleMs };
       });
     switch (answer.kind) {
       case "done":
+        this.#troubleMs = FIRST_TROUBLE_MS;
         this.#tell(session, () => message.ack());
         return this.#waiting.advance(answer.event);
       case "buried":

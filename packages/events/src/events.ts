@@ -6,7 +6,7 @@ import type { AtFaultPoint } from "./fault-point.js";
 import type { Feed } from "./feed.js";
 import type { Handler } from "./handler.js";
 import { Inbox } from "./inbox.js";
-import { INBOX_RETENTION_MS, Intake } from "./intake.js";
+import { INBOX_RETENTION_MS, Intake, maxDeliveries } from "./intake.js";
 import { Lanes } from "./lanes.js";
 import { Link, type NatsOptions } from "./link.js";
 import { silent, type Logger } from "./logger.js";
@@ -165,7 +165,10 @@ export class Events<Client extends PrismaClientLike> implements AsyncDisposable 
       { name, from, handlers, backoffMs, limitMs: ackWaitMs * 0.8 },
       { ...common, deadLetters: this.deadLetters, atFaultPoint: this.#atFaultPoint },
     );
-    const consumer = new Consumer({ name, from, concurrency, ackWaitMs }, { ...common, intake });
+    const consumer = new Consumer(
+      { name, from, concurrency, ackWaitMs, maxDeliver: maxDeliveries(backoffMs) },
+      { ...common, intake },
+    );
     const kept = {
       retentionMs: INBOX_RETENTION_MS,
       prune: (below: string, signal: AbortSignal) => inbox.prune(below, signal),

@@ -49,26 +49,13 @@ interface TakeRow {
   position: bigint | null;
 }
 
-/** Counts a try before it is made, so that a try that kills the process counts too. */
-const BEGIN = `
-INSERT INTO inbox_failure AS f (consumer, event_id, message_id, aggregate_type, aggregate_id, version, attempts)
-SELECT $1, $2::uuid, $6::uuid, $3, $4, $5::bigint, 1
-WHERE $5::bigint - 1 = coalesce((
-  SELECT version FROM inbox_position
-  WHERE consumer = $1 AND aggregate_type = $3 AND aggregate_id = $4), 0)
-ON CONFLICT (consumer, event_id) DO UPDATE
-SET attempts = CASE WHEN f.message_id = EXCLUDED.message_id THEN f.attempts + 1 ELSE 1 END,
-    dead_time = CASE WHEN f.message_id = EXCLUDED.message_id THEN f.dead_time END,
-    message_id = EXCLUDED.message_id
-RETURNING attempts, error`;
-
 const FAIL = `
 INSERT INTO inbox_failure AS f
   (consumer, event_id, message_id, aggregate_type, aggregate_id, version, attempts, error, dead_time)
 SELECT $1, $2::uuid, $6::uuid, $3, $4, $5::bigint, $9::int, $7, CASE WHEN $8::boolean THEN now() END
 WHERE NOT EXISTS (SELECT FROM inbox WHERE consumer = $1 AND event_id = $2::uuid)
 ON CONFLICT (consumer, event_id) DO UPDATE
-SET attempts = f.attempts + $9::int, error = EXCLUDED.error, dead_time = EXCLUDED.dead_time,
+SET attempts = CASE WHEN f.message_id = EXCLUDED.message_id THEN f.attempts ELSE 0 END + $9::int, error = EXCLUDED.error, dead_time = EXCLUDED.dead_time,
     message_id = EXCLUDED.message_id
 RETURNING attempts`;
 
@@ -122,26 +109,14 @@ export class Inbox<Client extends PrismaClientLike> {
     return this.#database.transaction(signal, work, { timeoutMs: limitMs });
   }
 
-  /** Counts one more try, if it is the event's turn; tells what came of the tries before. */
-  async begin(
-    event: Delivery,
-    signal: AbortSignal,
-  ): Promise<{ attempts: number; error: string | null } | undefined> {
-    const values = [...this.#key(event), event.messageId];
-    type Row = { attempts: number; error: string | null };
-    const [row] = await this.#database.query<Row>(signal, BEGIN, values);
-    return row;
+  /** Counts a try that failed, and keeps why; gives the number of this message's tries. */
+  async fail(event: Delivery, error: string, signal: AbortSignal): Promise<number> {
+    return this.#keepFailure(event, { error, dead: false }, signal);
   }
 
-  /** Keeps why a try failed, and whether it was the last; gives the number of tries. */
-  async fail(
-    event: Delivery,
-    { error, dead, counted }: { error: string; dead: boolean; counted: boolean },
-    signal: AbortSignal,
-  ): Promise<number> {
-    const values = [...this.#key(event), event.messageId, error, dead, counted ? 0 : 1];
-    const [row] = await this.#database.query<{ attempts: number }>(signal, FAIL, values);
-    return row?.attempts ?? 1;
+  /** Notes that the event is a dead letter, before it is one; gives the number of its tries. */
+  async bury(event: Delivery, error: string, signal: AbortSignal): Promise<number> {
+    return this.#keepFailure(event, { error, dead: true }, signal);
   }
 
   /** When the nearest earlier event of the aggregate became a dead letter, if one is. */
@@ -182,6 +157,16 @@ export class Inbox<Client extends PrismaClientLike> {
   /** Drops up to 1,000 ids below the one given and tells how many. Positions stay for ever. */
   async prune(below: string, signal: AbortSignal): Promise<number> {
     return (await this.#database.query(signal, PRUNE, [this.#consumer, below])).length;
+  }
+
+  async #keepFailure(
+    event: Delivery,
+    { error, dead }: { error: string; dead: boolean },
+    signal: AbortSignal,
+  ): Promise<number> {
+    const values = [...this.#key(event), event.messageId, error, dead, dead ? 0 : 1];
+    const [row] = await this.#database.query<{ attempts: number }>(signal, FAIL, values);
+    return row?.attempts ?? 1;
   }
 
   #key({ id, aggregateType, aggregateId, version }: EventMeta): unknown[] {

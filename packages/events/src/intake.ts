@@ -11,10 +11,12 @@ import type { Logger } from "./logger.js";
 import type { Names, Source } from "./names.js";
 import { nextMessage } from "./streams.js";
 
-/** Deliveries, with those for nothing because an earlier version had not come: about 8 minutes. */
-export const MAX_DELIVERIES = 100;
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 5_000;
+/** So often an event waits, in growing steps, while its predecessor is tried to the last. */
+const WAITS = 30;
+/** So often it may take its process with it, or be near when another does. */
+const DEATHS = 20;
 const CONTENDED_MS = 50;
 /** An event's id is kept for this long; an older event is told from a copy by its version alone. */
 export const INBOX_RETENTION_MS = 14 * 24 * 60 * 60_000;
@@ -45,6 +47,18 @@ export interface IntakeOptions<Client extends PrismaClientLike> {
   limitMs: number;
 }
 
+/** After so many deliveries the server gives a message up. Those for nothing are among them. */
+export function maxDeliveries(backoffMs: readonly number[]): number {
+  return backoffMs.length + 1 + WAITS + DEATHS;
+}
+
+/** Together the waits outlast all tries of a predecessor. */
+function waitMs(deliveries: number, backoffMs: readonly number[]): number {
+  const triesMs = backoffMs.reduce((sum, ms) => sum + ms, 0);
+  const longestMs = Math.max(LONGEST_WAIT_MS, (2 * triesMs) / WAITS);
+  return Math.min(FIRST_WAIT_MS * 2 ** (deliveries - 1), longestMs);
+}
+
 /**
  * Decides about one event at a time: take it in, try it again, let it wait, or make it a dead
  * letter. Rejects only for trouble that is neither the event's nor its handler's; then nothing was
@@ -69,15 +83,6 @@ export class Intake<Client extends PrismaClientLike> {
       if (error instanceof MalformedEventError) return this.#buryUnread(message, error);
       throw error;
     }
-    let counted = false;
-    if (event.deliveries > 1 || event.redriven) {
-      const tries = await this.#parts.inbox.begin(event, signal);
-      counted = tries !== undefined;
-      if (tries && tries.attempts > this.#options.backoffMs.length + 1) {
-        const error = tries.error ?? "no try of it ever ended";
-        return this.bury(event, "HANDLER_FAILED", error, signal);
-      }
-    }
     await this.#parts.atFaultPoint("consumer.received");
     let taken: Taken;
     try {
@@ -87,7 +92,7 @@ export class Intake<Client extends PrismaClientLike> {
       }
     } catch (error) {
       if (signal.aborted) throw error;
-      return this.#failed(event, error, counted, signal);
+      return this.#failed(event, error, signal);
     }
     return this.#answer(event, taken, signal);
   }
@@ -103,7 +108,7 @@ export class Intake<Client extends PrismaClientLike> {
     signal: AbortSignal,
   ): Promise<Answer> {
     const { inbox, deadLetters, logger, atFaultPoint } = this.#parts;
-    const attempts = await inbox.fail(event, { error, dead: true, counted: true }, signal);
+    const attempts = await inbox.bury(event, error, signal);
     const key = this.#letterKey(event.id);
     const { payload, subject, rawHeaders: headers } = event;
     const time = new Date();
@@ -145,11 +150,11 @@ export class Intake<Client extends PrismaClientLike> {
     if (!event.redriven && (await this.#parts.inbox.deadBefore(event, signal))) {
       return this.bury(event, "PREDECESSOR_FAILED", "an earlier event is a dead letter", signal);
     }
-    if (event.deliveries >= MAX_DELIVERIES) {
+    const { backoffMs } = this.#options;
+    if (event.deliveries >= maxDeliveries(backoffMs)) {
       return this.bury(event, "PREDECESSOR_MISSING", "an earlier event never came", signal);
     }
-    const afterMs = Math.min(FIRST_WAIT_MS * 2 ** (event.deliveries - 1), LONGEST_WAIT_MS);
-    return { kind: "early", event, afterMs };
+    return { kind: "early", event, afterMs: waitMs(event.deliveries, backoffMs) };
   }
 
   /**
@@ -170,21 +175,18 @@ export class Intake<Client extends PrismaClientLike> {
     }
   }
 
-  async #failed(
-    event: Delivery,
-    cause: unknown,
-    counted: boolean,
-    signal: AbortSignal,
-  ): Promise<Answer> {
+  async #failed(event: Delivery, cause: unknown, signal: AbortSignal): Promise<Answer> {
     const { inbox, logger } = this.#parts;
     const { name: consumer, from: source, backoffMs } = this.#options;
     const error = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
-    const attempts = await inbox.fail(event, { error, dead: false, counted }, signal);
+    const attempts = await inbox.fail(event, error, signal);
     if (cause instanceof UnreadablePayloadError) {
       return this.bury(event, "UNREADABLE", error, signal);
     }
     const afterMs = backoffMs[attempts - 1];
-    if (afterMs === undefined) return this.bury(event, "HANDLER_FAILED", error, signal);
+    if (afterMs === undefined || event.deliveries >= maxDeliveries(backoffMs)) {
+      return this.bury(event, "HANDLER_FAILED", error, signal);
+    }
     logger.warn(
       { err: cause, source, consumer, event_id: event.id, attempts, retry_ms: afterMs },
       "An event was not taken in; it is tried again",

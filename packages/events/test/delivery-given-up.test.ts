@@ -64,11 +64,11 @@ test("a message that died on its last delivery becomes a dead letter", async () 
   const events = await shop.process();
   events.startRelay();
   await inPlaceOfTheService(shop, events, async (consumer) => {
-    for (let delivery = 1; delivery <= 100; delivery++) {
-      const message = await consumer.next();
-      message!.nak();
+    for (;;) {
+      const message = await consumer.next({ expires: 1_000 });
+      if (!message) break;
+      message.nak();
     }
-    expect(await consumer.next({ expires: 1_000 })).toBeNull();
   });
   await expectLetterThenEffect(shop, events);
 });
