@@ -96,7 +96,7 @@ export async function bootShop(config: ShopConfig = {}): Promise<Shop> {
     });
   config.report?.("Starting the services");
   const started = Promise.all(replicas.map((replica) => replica.start()));
-  await Promise.race([started, ground.lost]);
+  await Promise.race([started, ground.lost, abortion(config.signal)]);
 
   const running = boot.move();
   const { natsUrl, eventPrefix, lost } = ground;
@@ -111,6 +111,14 @@ export async function bootShop(config: ShopConfig = {}): Promise<Shop> {
     lost,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+/** Rejects when the signal fires: a server whose process was stopped with all others never serves. */
+async function abortion(signal: AbortSignal | undefined): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+  signal?.throwIfAborted();
+  return promise;
 }
 
 async function forEachService<Made>(
