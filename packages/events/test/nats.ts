@@ -1,10 +1,10 @@
-import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants } from "node:fs";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { watch } from "node:fs";
+import { resolveTool } from "@emporium/local/tools";
 
 const START_LIMIT_MS = 15_000;
 
@@ -44,7 +44,7 @@ ports_file_dir: "${ports}"
 jetstream { store_dir: "${join(this.folder, "store")}", sync_interval: always }
 `,
     );
-    const started = spawn(natsServer(), ["-c", config], { stdio: "ignore" });
+    const started = spawn(await resolveTool("nats-server"), ["-c", config], { stdio: "ignore" });
     this.#process = started;
     const failed = once(started, "exit").then(([code]) => {
       throw new Error(`nats-server ended with code ${code}`);
@@ -100,28 +100,5 @@ async function readPorts(folder: string, file: string): Promise<{ nats: string[]
   } finally {
     clearTimeout(timer);
     changes.close();
-  }
-}
-
-/** NATS_SERVER, else PATH, else where `go install` puts it. */
-function natsServer(): string {
-  const { NATS_SERVER, PATH = "" } = process.env;
-  if (NATS_SERVER) return NATS_SERVER;
-  const found = PATH.split(delimiter)
-    .map((folder) => join(folder, "nats-server"))
-    .find(isExecutable);
-  if (found) return found;
-  const gopath = execFileSync("go", ["env", "GOPATH"], { encoding: "utf8" }).trim();
-  const installed = join(gopath, "bin", "nats-server");
-  if (isExecutable(installed)) return installed;
-  throw new Error("no nats-server: set NATS_SERVER or put it on PATH");
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
   }
 }
