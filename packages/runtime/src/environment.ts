@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import { z } from "zod";
 
 /** The environment does not say what the process needs to know. */
 export class ConfigurationError extends Error {
@@ -29,4 +29,22 @@ export function readEnvironment<Schema extends z.ZodType>(
       })
       .join("\n"),
   );
+}
+
+/**
+ * A variable whose text a function reads, such as the path of a file; what the function throws is
+ * told as what is wrong.
+ *
+ * @example
+ * z.object({ DATA_KEYS_FILE: readBy("a file with data keys", DataKeys.fromFile) });
+ */
+export function readBy<Value>(expected: string, read: (text: string) => Value) {
+  return z.string(expected).transform((text, context) => {
+    try {
+      return read(text);
+    } catch (error) {
+      context.addIssue(`${expected}; ${error instanceof Error ? error.message : String(error)}`);
+      return z.NEVER;
+    }
+  });
 }

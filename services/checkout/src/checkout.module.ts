@@ -1,6 +1,6 @@
 import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { OrderService } from "@emporium/contracts/orders/v2";
-import { Database } from "@emporium/database";
+import { Database, DataKeys } from "@emporium/database";
 import { Events } from "@emporium/events";
 import { GrpcClientModule } from "@emporium/grpc";
 import { type DynamicModule, Module } from "@nestjs/common";
@@ -21,6 +21,7 @@ import { Timeline } from "./timeline.js";
 interface Shared {
   database: Database<PrismaClient>;
   events: Events<PrismaClient>;
+  dataKeys: DataKeys;
   payments: PaymentProvider;
   inventoryAddress: string;
   ordersAddress: string;
@@ -33,7 +34,8 @@ interface Shared {
 })
 export class CheckoutModule {
   static with(shared: Shared): DynamicModule {
-    const { database, events, payments, inventoryAddress, ordersAddress, settings } = shared;
+    const { database, events, dataKeys, payments, settings } = shared;
+    const { inventoryAddress, ordersAddress } = shared;
     return {
       module: CheckoutModule,
       imports: [
@@ -47,6 +49,7 @@ export class CheckoutModule {
       providers: [
         { provide: Database, useValue: database },
         { provide: Events, useValue: events },
+        { provide: DataKeys, useValue: dataKeys },
         { provide: PAYMENT_PROVIDER, useValue: payments },
         { provide: SETTINGS, useValue: settings },
       ],

@@ -16,7 +16,7 @@ export interface CheckoutRow {
   currency: string;
   total: bigint;
   lines: Line[];
-  /** A serialized ShippingAddress. */
+  /** A ShippingAddress, sealed. */
   shippingAddress: Uint8Array | null;
   refusal: Refusal | null;
   steps: Step[];

@@ -1,9 +1,19 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DataKeys, withNewKey } from "@emporium/database";
 import { ConfigurationError } from "@emporium/runtime";
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { configFromEnvironment, defaultSagaSettings } from "./config.js";
 import { noFaults } from "./fault-points.js";
 
+const directory = mkdtempSync(join(tmpdir(), "config-"));
+const keysFile = join(directory, "data-keys.json");
+writeFileSync(keysFile, JSON.stringify(withNewKey("first")));
+afterAll(() => rmSync(directory, { recursive: true }));
+
 const needed = {
+  DATA_KEYS_FILE: keysFile,
   DATABASE_URL: "postgresql://shop:secret@localhost:5432/checkout",
   NATS_URL: "nats://one:4222,nats://two:4222",
 };
@@ -13,6 +23,7 @@ test("what is not set has the shop's usual value", () => {
     listen: { host: "127.0.0.1", port: 50053 },
     databaseUrl: needed.DATABASE_URL,
     nats: { servers: ["nats://one:4222", "nats://two:4222"], prefix: "emporium" },
+    dataKeys: expect.any(DataKeys) as DataKeys,
     inventoryAddress: "dns:///127.0.0.1:50052",
     ordersAddress: "dns:///127.0.0.1:50051",
     currency: "GBP",

@@ -1,5 +1,6 @@
+import { DataKeys } from "@emporium/database";
 import type { SheddingLimits } from "@emporium/grpc";
-import { type Clock, type Logger, readEnvironment } from "@emporium/runtime";
+import { type Clock, type Logger, readBy, readEnvironment } from "@emporium/runtime";
 import { z } from "zod";
 import { type FaultPoint, faultsFrom } from "./fault-points.js";
 
@@ -11,6 +12,8 @@ export interface CheckoutConfig {
   databaseUrl: string;
   /** NATS servers, and what the names of streams and subjects start with. */
   nats: { servers: string | string[]; prefix: string };
+  /** What addresses are sealed with in the database. */
+  dataKeys: DataKeys;
   /** gRPC name of inventory, `dns:///inventory:50052`. */
   inventoryAddress: string;
   /** gRPC name of orders, `dns:///orders:50051`. */
@@ -86,6 +89,7 @@ const Environment = z.object({
     .string()
     .regex(/^[A-Za-z0-9_-]+$/, "letters, digits, - and _")
     .default("emporium"),
+  DATA_KEYS_FILE: readBy("a file with data keys", (path) => DataKeys.fromFile(path)),
   INVENTORY_ADDR: z.string().min(1, "a gRPC name").default("dns:///127.0.0.1:50052"),
   ORDERS_ADDR: z.string().min(1, "a gRPC name").default("dns:///127.0.0.1:50051"),
   SHOP_CURRENCY: z
@@ -127,6 +131,7 @@ export function configFromEnvironment(environment = process.env): CheckoutConfig
     },
     databaseUrl: env.DATABASE_URL,
     nats: { servers: env.NATS_URL.split(","), prefix: env.EVENT_PREFIX },
+    dataKeys: env.DATA_KEYS_FILE,
     inventoryAddress: env.INVENTORY_ADDR,
     ordersAddress: env.ORDERS_ADDR,
     currency: env.SHOP_CURRENCY,

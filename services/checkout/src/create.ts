@@ -81,6 +81,7 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
   const module = CheckoutModule.with({
     database,
     events,
+    dataKeys: config.dataKeys,
     payments: new PaymentSimulator(ledger, settings),
     inventoryAddress,
     ordersAddress,

@@ -1,4 +1,4 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import {
   type Checkout,
   CheckoutSchema,
@@ -6,8 +6,7 @@ import {
   CompleteOrderRequestSchema,
   Reason,
 } from "@emporium/contracts/checkout/v1";
-import { ShippingAddressSchema } from "@emporium/contracts/orders/v1";
-import { Database } from "@emporium/database";
+import { Database, DataKeys } from "@emporium/database";
 import { Inject, Injectable } from "@nestjs/common";
 import { Catalogue } from "./catalogue.js";
 import { checkoutMessage } from "./checkout-message.js";
@@ -21,6 +20,7 @@ import { unlessAborted } from "./patience.js";
 import { Quotes } from "./quotes.js";
 import { toFailure } from "./refusals.js";
 import { SagaRuns } from "./saga-runs.js";
+import { sealAddress } from "./sealed-address.js";
 import { Timeline } from "./timeline.js";
 
 /** Purchases as customers ask for them: each is written down once, then driven to its end. */
@@ -28,6 +28,7 @@ import { Timeline } from "./timeline.js";
 export class Purchases {
   constructor(
     private readonly database: Database<PrismaClient>,
+    private readonly dataKeys: DataKeys,
     private readonly catalogue: Catalogue,
     private readonly quotes: Quotes,
     private readonly runs: SagaRuns,
@@ -63,7 +64,7 @@ export class Purchases {
       quoteId: basket.case === "quoteId" ? basket.value : null,
       ...(await this.#basketOf(request, signal)),
       state: "RUNNING",
-      shippingAddress: shippingAddress ? toBinary(ShippingAddressSchema, shippingAddress) : null,
+      shippingAddress: sealAddress(this.dataKeys, checkoutId, shippingAddress),
       refusal: null,
       steps: [{ kind: "STARTED", time: createTime.toISOString() }],
       contentHash: hash,

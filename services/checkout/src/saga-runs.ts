@@ -1,6 +1,6 @@
 import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { OrderService } from "@emporium/contracts/orders/v2";
-import { Database } from "@emporium/database";
+import { Database, DataKeys } from "@emporium/database";
 import { type Client, InjectClient, outliveCall } from "@emporium/grpc";
 import { Inject, Injectable, type OnModuleDestroy } from "@nestjs/common";
 import type { CheckoutRow } from "./checkouts.js";
@@ -48,10 +48,11 @@ export class SagaRuns implements AsyncDisposable, OnModuleDestroy {
     @InjectClient(InventoryService) inventory: Client<typeof InventoryService>,
     @InjectClient(OrderService) orders: Client<typeof OrderService>,
     @Inject(PAYMENT_PROVIDER) payments: PaymentProvider,
+    dataKeys: DataKeys,
     @Inject(SETTINGS) private readonly settings: Settings,
   ) {
     const { saga, faultPoint, log } = settings;
-    this.#parties = { inventory, orders, payments, faultPoint, log, ...saga };
+    this.#parties = { inventory, orders, payments, dataKeys, faultPoint, log, ...saga };
     const renewMs = leases.milliseconds / 3;
     this.#loops = outliveCall(() => [
       this.#repeat(saga.takeoverMs, this.#closing.signal, (signal) => this.#takeOver(signal)),

@@ -1,10 +1,6 @@
-import { fromBinary } from "@bufbuild/protobuf";
 import { type InventoryService, ReservationState } from "@emporium/contracts/inventory/v1";
-import {
-  CancelReason,
-  type OrderService,
-  ShippingAddressSchema,
-} from "@emporium/contracts/orders/v2";
+import { CancelReason, type OrderService } from "@emporium/contracts/orders/v2";
+import type { DataKeys } from "@emporium/database";
 import { type Client, reasonOf } from "@emporium/grpc";
 import type { Logger } from "@emporium/runtime";
 import { isAnswer, isNotHeld, isTimeout } from "./answers.js";
@@ -25,12 +21,15 @@ import {
   Refused,
   reservationExpired,
 } from "./refusals.js";
+import { openAddress } from "./sealed-address.js";
 
 /** Whom a saga deals with, and how long it waits for them. */
 export interface SagaParties {
   inventory: Client<typeof InventoryService>;
   orders: Client<typeof OrderService>;
   payments: PaymentProvider;
+  /** What opens the address. */
+  dataKeys: DataKeys;
   /** Milliseconds that one call of a service, or of the provider, may take before it is repeated. */
   callMs: number;
   /** Milliseconds that the provider gets to authorize, all attempts together. */
@@ -176,7 +175,7 @@ export class Saga {
         customerId,
         lines: lines.map((line) => ({ ...line, unitPrice: toMoney(line.unitPrice, currency) })),
         ...(shippingAddress && {
-          shippingAddress: fromBinary(ShippingAddressSchema, shippingAddress),
+          shippingAddress: openAddress(this.parties.dataKeys, checkoutId, shippingAddress),
         }),
       },
       this.#call(),

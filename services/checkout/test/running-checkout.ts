@@ -2,7 +2,7 @@ import type { DescService } from "@bufbuild/protobuf";
 import { CheckoutService } from "@emporium/contracts/checkout/v1";
 import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { OrderService } from "@emporium/contracts/orders/v2";
-import { Database, migrate } from "@emporium/database";
+import { Database, DataKeys, migrate } from "@emporium/database";
 import { Events } from "@emporium/events";
 import { createGrpcClient, type GrpcClient, GrpcServer, type ServiceImpl } from "@emporium/grpc";
 import { testInfrastructure } from "@emporium/local/test";
@@ -55,6 +55,7 @@ export class RunningCheckout {
       listen: { host: "127.0.0.1", port: 0 },
       databaseUrl: databaseUrl!,
       nats,
+      dataKeys: DataKeys.random(),
       inventoryAddress,
       ordersAddress,
       currency: "GBP",

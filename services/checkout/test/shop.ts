@@ -4,7 +4,7 @@ import {
   type CompleteOrderRequest,
   CompleteOrderRequestSchema,
 } from "@emporium/contracts/checkout/v1";
-import { Database, migrate } from "@emporium/database";
+import { Database, DataKeys, migrate } from "@emporium/database";
 import { Events } from "@emporium/events";
 import { testInfrastructure } from "@emporium/local/test";
 import { createLogger, movableClock, newId } from "@emporium/runtime";
@@ -40,6 +40,7 @@ export const NO_TAKEOVER = { takeoverMs: 3_600_000 };
 
 /** A checkout with its own database and streams, and the services around it in memory. */
 export class Shop {
+  readonly dataKeys = DataKeys.random();
   readonly faults = new Faults();
   readonly warehouse = new Warehouse(this.faults);
   readonly orderBook = new OrderBook(this.faults);
@@ -128,10 +129,19 @@ export class Replica implements AsyncDisposable {
     const catalogue = new Catalogue(inventory, settings);
     const leases = new Leases(this.database, settings);
     this.quotes = new Quotes(this.database, catalogue, settings);
-    this.runs = new SagaRuns(this.database, leases, inventory, orders, this.payments, settings);
+    this.runs = new SagaRuns(
+      this.database,
+      leases,
+      inventory,
+      orders,
+      this.payments,
+      shop.dataKeys,
+      settings,
+    );
     this.timeline = new Timeline(this.database, shop.events);
     this.purchases = new Purchases(
       this.database,
+      shop.dataKeys,
       catalogue,
       this.quotes,
       this.runs,

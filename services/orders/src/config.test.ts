@@ -1,8 +1,18 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DataKeys, withNewKey } from "@emporium/database";
 import { ConfigurationError } from "@emporium/runtime";
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { configFromEnvironment } from "./config.js";
 
+const directory = mkdtempSync(join(tmpdir(), "config-"));
+const keysFile = join(directory, "data-keys.json");
+writeFileSync(keysFile, JSON.stringify(withNewKey("first")));
+afterAll(() => rmSync(directory, { recursive: true }));
+
 const required = {
+  DATA_KEYS_FILE: keysFile,
   DATABASE_URL: "postgresql://localhost/orders",
   NATS_URL: "nats://localhost:4222",
 };
@@ -12,6 +22,7 @@ test("two variables are enough; the rest has defaults", () => {
     listen: { host: "127.0.0.1", port: 50051 },
     databaseUrl: "postgresql://localhost/orders",
     nats: { servers: ["nats://localhost:4222"], prefix: "emporium" },
+    dataKeys: expect.any(DataKeys) as DataKeys,
     inventoryAddress: "dns:///127.0.0.1:50052",
     currency: "GBP",
     taxRateBasisPoints: 0,
@@ -27,6 +38,7 @@ test("every variable reaches the configuration", () => {
       DATABASE_URL: "postgres://db/o",
       NATS_URL: "nats://a:4222,nats://b:4222",
       EVENT_PREFIX: "shop-2",
+      DATA_KEYS_FILE: keysFile,
       INVENTORY_ADDR: "dns:///inventory:50052",
       SHOP_CURRENCY: "EUR",
       SHOP_TAX_RATE_BASIS_POINTS: "2000",
@@ -37,6 +49,7 @@ test("every variable reaches the configuration", () => {
     listen: { host: "[::]", port: 7001 },
     databaseUrl: "postgres://db/o",
     nats: { servers: ["nats://a:4222", "nats://b:4222"], prefix: "shop-2" },
+    dataKeys: expect.any(DataKeys) as DataKeys,
     inventoryAddress: "dns:///inventory:50052",
     currency: "EUR",
     taxRateBasisPoints: 2000,

@@ -1,5 +1,6 @@
+import { DataKeys } from "@emporium/database";
 import type { SheddingLimits } from "@emporium/grpc";
-import { type Clock, readEnvironment } from "@emporium/runtime";
+import { type Clock, readBy, readEnvironment } from "@emporium/runtime";
 import { z } from "zod";
 
 /** What one process of the service is started with. */
@@ -10,6 +11,8 @@ export interface OrdersConfig {
   databaseUrl: string;
   /** NATS servers, and what the names of streams and subjects start with. */
   nats: { servers: string | string[]; prefix: string };
+  /** What addresses are sealed with in the database. */
+  dataKeys: DataKeys;
   /** gRPC name of inventory, `dns:///inventory:50052`. */
   inventoryAddress: string;
   /** ISO 4217 code that a price without a currency is in. */
@@ -51,6 +54,7 @@ const Environment = z.object({
     .string()
     .regex(/^[a-z0-9-]+$/, "small letters, digits and hyphens")
     .default("emporium"),
+  DATA_KEYS_FILE: readBy("a file with data keys", (path) => DataKeys.fromFile(path)),
   INVENTORY_ADDR: z.string().min(1, "a gRPC name").default("dns:///127.0.0.1:50052"),
   SHOP_CURRENCY: z
     .string()
@@ -81,6 +85,7 @@ export function configFromEnvironment(environment = process.env): OrdersConfig {
     },
     databaseUrl: env.DATABASE_URL,
     nats: { servers: env.NATS_URL.split(","), prefix: env.EVENT_PREFIX },
+    dataKeys: env.DATA_KEYS_FILE,
     inventoryAddress: env.INVENTORY_ADDR,
     currency: env.SHOP_CURRENCY,
     taxRateBasisPoints: env.SHOP_TAX_RATE_BASIS_POINTS,

@@ -52,6 +52,7 @@ export async function create(config: OrdersConfig): Promise<RunningService> {
   const module = OrdersModule.with({
     database,
     events,
+    dataKeys: config.dataKeys,
     inventoryAddress,
     settings: { clock, currency, taxRateBasisPoints },
   });

@@ -1,7 +1,13 @@
 import { resolve } from "node:path";
+import type { SealedColumn } from "@emporium/database";
 
 export type { OrdersConfig } from "./config.js";
 export { create, type RunningService } from "./create.js";
+
+/** What the database has sealed; the commands that rotate keys read it. */
+export const sealedColumns: SealedColumn[] = [
+  { table: "orders", id: "order_id", column: "sealed_address", plain: "shipping_address" },
+];
 
 /** Where the database's schema and migrations are, from the sources as from what is built. */
 export const schema = {

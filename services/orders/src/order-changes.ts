@@ -1,7 +1,7 @@
 import type { OutboxRow, Tx } from "@emporium/database";
 import type { Order } from "@emporium/contracts/orders/v2";
 import type { PrismaClient } from "./generated/prisma/client.js";
-import { orderMessage, type OrderRow } from "./order-message.js";
+import { type AddressColumns, orderMessage, type OrderRow } from "./order-message.js";
 import { snapshotOf } from "./snapshots.js";
 
 /**
@@ -13,7 +13,7 @@ import { snapshotOf } from "./snapshots.js";
 export async function lockOrder(
   tx: Tx<PrismaClient>,
   orderId: string,
-): Promise<OrderRow | undefined> {
+): Promise<(OrderRow & AddressColumns) | undefined> {
   await tx.query("SELECT FROM orders WHERE order_id = $1 FOR UPDATE", [orderId]);
   const row = await tx.order.findUnique({
     where: { orderId },

@@ -1,4 +1,4 @@
-import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
   CancelReason,
@@ -6,14 +6,16 @@ import {
   OrderSchema,
   OrderState,
   type OrderStatusSchema,
-  ShippingAddressSchema,
 } from "@emporium/contracts/orders/v2";
 import type { Order as StoredOrder, OrderLine } from "./generated/prisma/client.js";
 import { toMoney } from "./money.js";
 import { taxIn } from "./tax.js";
 
-/** An order as the tables have it, its lines in their order. */
-export type OrderRow = Omit<StoredOrder, "contentHash"> & {
+/** Where the row of an order has its address. */
+export type AddressColumns = Pick<StoredOrder, "sealedAddress" | "shippingAddress">;
+
+/** An order as the tables have it, its lines in their order; the address is left to `Addresses`. */
+export type OrderRow = Omit<StoredOrder, "contentHash" | keyof AddressColumns> & {
   lines: Omit<OrderLine, "orderId">[];
 };
 
@@ -70,11 +72,4 @@ function statusOf(row: OrderRow, returnId = ""): MessageInitShape<typeof OrderSt
         cause: { case: "fullReturn", value: { returnId } },
       };
   }
-}
-
-/** The same order with the address that the database has for it. */
-export function withAddress(order: Order, shippingAddress: Uint8Array | null): Order {
-  return shippingAddress
-    ? { ...order, shippingAddress: fromBinary(ShippingAddressSchema, shippingAddress) }
-    : order;
 }

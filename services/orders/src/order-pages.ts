@@ -5,6 +5,7 @@ import type { ExportOrdersRequest, ListOrdersRequest, Order } from "@emporium/co
 import { Database } from "@emporium/database";
 import { engineFailure } from "@emporium/grpc";
 import { Inject, Injectable } from "@nestjs/common";
+import { Addresses } from "./addresses.js";
 import { type Settings, SETTINGS } from "./config.js";
 import type { PrismaClient } from "./generated/prisma/client.js";
 import { readSnapshot, SNAPSHOT_COLUMNS, type SnapshotRow } from "./snapshots.js";
@@ -41,6 +42,7 @@ interface Page {
 export class OrderPages {
   constructor(
     private readonly database: Database<PrismaClient>,
+    private readonly addresses: Addresses,
     @Inject(SETTINGS) private readonly settings: Settings,
   ) {}
 
@@ -94,7 +96,7 @@ export class OrderPages {
       sql,
       values,
     );
-    const orders = rows.map(readSnapshot);
+    const orders = rows.map((row) => readSnapshot(row, this.addresses));
     const last = orders.at(-1);
     return { orders, next: last && rows.at(-1)?.has_next ? positionOf(last) : undefined };
   }
@@ -104,7 +106,7 @@ export class OrderPages {
 // which makes a page one walk along an index. A page is full by count ($3) or by bytes ($4), and has
 // one order at least.
 const page = (where: string, order: string) => `
-  SELECT ${SNAPSHOT_COLUMNS}, has_next
+  SELECT page.*
   FROM (
     SELECT ${SNAPSHOT_COLUMNS},
       lead(order_id) OVER by_time IS NOT NULL AS has_next,

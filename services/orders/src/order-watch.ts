@@ -15,6 +15,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { Database } from "@emporium/database";
 import { Events, type FeedEvent, watch, WatchOverflowError } from "@emporium/events";
 import { Injectable } from "@nestjs/common";
+import { Addresses } from "./addresses.js";
 import type { PrismaClient } from "./generated/prisma/client.js";
 import { orderNotFound } from "./orders.js";
 import { returnMessage } from "./return-message.js";
@@ -53,6 +54,7 @@ export class OrderWatch {
   constructor(
     private readonly database: Database<PrismaClient>,
     private readonly events: Events<PrismaClient>,
+    private readonly addresses: Addresses,
   ) {}
 
   /** Each change after the resume token, or from the first on; ends after a final state. */
@@ -70,10 +72,8 @@ export class OrderWatch {
       // What an event does not tell of a final state stands in the order's row, which no longer changes.
       if (told > now.revision && change.snapshot.state !== OrderState.PLACED)
         now = (await this.#row(orderId, signal)) ?? now;
-      const order = fromSnapshot(change.snapshot, {
-        ...now,
-        return_id: change.return?.returnId ?? null,
-      });
+      const beside = { ...now, return_id: change.return?.returnId ?? null };
+      const order = fromSnapshot(change.snapshot, beside, this.addresses);
       const resumeToken = sealToken("WatchOrder.1", [orderId, String(told)]);
       yield { order, return: change.return, resumeToken };
       if (isFinal(order.status!.state)) return;

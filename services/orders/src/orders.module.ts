@@ -1,8 +1,9 @@
 import { InventoryService } from "@emporium/contracts/inventory/v1";
-import { Database } from "@emporium/database";
+import { Database, DataKeys } from "@emporium/database";
 import { Events } from "@emporium/events";
 import { GrpcClientModule } from "@emporium/grpc";
 import { type DynamicModule, Module } from "@nestjs/common";
+import { Addresses } from "./addresses.js";
 import { type Settings, SETTINGS } from "./config.js";
 import type { PrismaClient } from "./generated/prisma/client.js";
 import { OrderPages } from "./order-pages.js";
@@ -16,16 +17,17 @@ import { Returns } from "./returns.js";
 interface Shared {
   database: Database<PrismaClient>;
   events: Events<PrismaClient>;
+  dataKeys: DataKeys;
   inventoryAddress: string;
   settings: Settings;
 }
 
 @Module({
   controllers: [OrdersController, OrdersV1Controller],
-  providers: [Orders, OrderPages, OrderWatch, Returns],
+  providers: [Addresses, Orders, OrderPages, OrderWatch, Returns],
 })
 export class OrdersModule {
-  static with({ database, events, inventoryAddress, settings }: Shared): DynamicModule {
+  static with({ database, events, dataKeys, inventoryAddress, settings }: Shared): DynamicModule {
     return {
       module: OrdersModule,
       imports: [
@@ -36,6 +38,7 @@ export class OrdersModule {
       providers: [
         { provide: Database, useValue: database },
         { provide: Events, useValue: events },
+        { provide: DataKeys, useValue: dataKeys },
         { provide: SETTINGS, useValue: settings },
       ],
     };

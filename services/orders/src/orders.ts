@@ -13,12 +13,12 @@ import {
   type Order,
   OrderSchema,
   Reason,
-  ShippingAddressSchema,
 } from "@emporium/contracts/orders/v2";
 import { Database } from "@emporium/database";
 import { outboxEvent } from "@emporium/events";
 import { engineFailure } from "@emporium/grpc";
 import { Inject, Injectable } from "@nestjs/common";
+import { Addresses } from "./addresses.js";
 import { type Settings, SETTINGS } from "./config.js";
 import { oneCurrency } from "./currency.js";
 import { failure } from "./failure.js";
@@ -28,7 +28,7 @@ import type {
 } from "./generated/prisma/client.js";
 import { toMinorUnits } from "./money.js";
 import { lockOrder, recordChange } from "./order-changes.js";
-import { orderMessage, type OrderRow, withAddress } from "./order-message.js";
+import { orderMessage, type OrderRow } from "./order-message.js";
 import { readSnapshot, SNAPSHOT_COLUMNS, type SnapshotRow, snapshotOf } from "./snapshots.js";
 import { toV1CreateRequest, toV1Order } from "./v1-message.js";
 
@@ -37,6 +37,7 @@ import { toV1CreateRequest, toV1Order } from "./v1-message.js";
 export class Orders {
   constructor(
     private readonly database: Database<PrismaClient>,
+    private readonly addresses: Addresses,
     @Inject(SETTINGS) private readonly settings: Settings,
   ) {}
 
@@ -47,6 +48,7 @@ export class Orders {
     const row = placedRow(request, currency, this.settings);
     const contentHash = hashContent(request);
     const order = orderMessage(row);
+    const address = this.addresses.seal(row.orderId, request.shippingAddress);
     const event = outboxEvent(OrderPlacedSchema, {
       aggregateId: row.orderId,
       version: row.revision,
@@ -57,7 +59,7 @@ export class Orders {
       row.customerId,
       currency,
       row.total,
-      row.shippingAddress,
+      address,
       row.checkoutId,
       row.createTime,
       contentHash,
@@ -75,7 +77,7 @@ export class Orders {
     ]);
     if (placed.length > 0) {
       this.database.committed();
-      return withAddress(order, row.shippingAddress);
+      return this.addresses.addTo(order, address);
     }
     const known = await this.#read(row.orderId, signal);
     if (known?.contentHash.equals(contentHash)) return known.order;
@@ -101,7 +103,8 @@ export class Orders {
     return this.database.transaction(signal, async (tx) => {
       const row = await lockOrder(tx, orderId);
       if (!row) throw orderNotFound(orderId);
-      if (row.state === "CANCELLED") return withAddress(orderMessage(row), row.shippingAddress);
+      const address = row.sealedAddress ?? row.shippingAddress;
+      if (row.state === "CANCELLED") return this.addresses.addTo(orderMessage(row), address);
       if (row.refunded > 0n)
         throw failure(Reason.ORDER_PARTLY_RETURNED, `Goods of ${orderId} have come back already`, {
           violations: [
@@ -130,7 +133,7 @@ export class Orders {
             }),
         },
       );
-      return withAddress(order, row.shippingAddress);
+      return this.addresses.addTo(order, address);
     });
   }
 
@@ -143,7 +146,7 @@ export class Orders {
       READ_ORDER,
       [orderId],
     );
-    return found && { order: readSnapshot(found), contentHash: found.content_hash };
+    return found && { order: readSnapshot(found, this.addresses), contentHash: found.content_hash };
   }
 }
 
@@ -165,7 +168,7 @@ export function orderNotFound(orderId: string): Error {
  */
 const PLACE_ORDER = `
   WITH placed AS (
-    INSERT INTO orders (order_id, customer_id, currency, total, shipping_address, checkout_id,
+    INSERT INTO orders (order_id, customer_id, currency, total, sealed_address, checkout_id,
                         create_time, update_time, content_hash, tax_rate, status_time)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $19, $7)
     ON CONFLICT (order_id) DO NOTHING
@@ -218,9 +221,6 @@ function placedRow(request: CreateOrderRequest, currency: string, settings: Sett
     currency,
     total: lines.reduce((sum, line) => sum + line.quantity * line.unitPrice, 0n),
     refunded: 0n,
-    shippingAddress: request.shippingAddress
-      ? toBinary(ShippingAddressSchema, request.shippingAddress, { writeUnknownFields: false })
-      : null,
     checkoutId: request.checkoutId,
     createTime: now,
     updateTime: now,

@@ -7,12 +7,13 @@ import {
   OrderState as OrderStateV1,
 } from "@emporium/contracts/orders/v1";
 import type { Order } from "@emporium/contracts/orders/v2";
+import type { Addresses } from "./addresses.js";
 import type {
   CancelReason as StoredCancelReason,
   OrderState as StoredOrderState,
 } from "./generated/prisma/client.js";
 import { toMinorUnits } from "./money.js";
-import { orderMessage, withAddress } from "./order-message.js";
+import { orderMessage } from "./order-message.js";
 import { toV1Order } from "./v1-message.js";
 
 /**
@@ -21,7 +22,8 @@ import { toV1Order } from "./v1-message.js";
  * and the same values hold for each of its snapshots.
  */
 export interface BesideSnapshot {
-  shipping_address: Uint8Array | null;
+  /** The address as the row has it, for `Addresses`. */
+  address: Uint8Array | null;
   tax_rate: number;
   status_time: Date;
   cancel_note: string;
@@ -35,7 +37,8 @@ export interface SnapshotRow extends BesideSnapshot {
 }
 
 /** Columns of `orders` that make a `BesideSnapshot`. */
-export const BESIDE_COLUMNS = "shipping_address, tax_rate, status_time, cancel_note";
+export const BESIDE_COLUMNS =
+  "COALESCE(sealed_address, shipping_address) AS address, tax_rate, status_time, cancel_note";
 
 /** Columns of `orders` and `order_changes` that make a `SnapshotRow`. */
 export const SNAPSHOT_COLUMNS = `snapshot, return_id, ${BESIDE_COLUMNS}`;
@@ -46,12 +49,16 @@ export function snapshotOf(order: Order): Uint8Array<ArrayBuffer> {
 }
 
 /** The order as its own customer sees it, from its snapshot. */
-export function readSnapshot(row: SnapshotRow): Order {
-  return fromSnapshot(fromBinary(OrderV1Schema, row.snapshot), row);
+export function readSnapshot(row: SnapshotRow, addresses: Addresses): Order {
+  return fromSnapshot(fromBinary(OrderV1Schema, row.snapshot), row, addresses);
 }
 
 /** The order as its own customer sees it, from a snapshot that an event told. */
-export function fromSnapshot(snapshot: OrderV1, beside: Omit<SnapshotRow, "snapshot">): Order {
+export function fromSnapshot(
+  snapshot: OrderV1,
+  beside: Omit<SnapshotRow, "snapshot">,
+  addresses: Addresses,
+): Order {
   const { state, cancelReason, createTime, updateTime, total, refunded } = snapshot;
   const order = orderMessage(
     {
@@ -61,7 +68,6 @@ export function fromSnapshot(snapshot: OrderV1, beside: Omit<SnapshotRow, "snaps
       currency: total!.currencyCode,
       total: toMinorUnits(total!),
       refunded: toMinorUnits(refunded!),
-      shippingAddress: null,
       checkoutId: snapshot.checkoutId,
       createTime: timestampDate(createTime!),
       updateTime: timestampDate(updateTime!),
@@ -81,5 +87,5 @@ export function fromSnapshot(snapshot: OrderV1, beside: Omit<SnapshotRow, "snaps
     },
     beside.return_id ?? undefined,
   );
-  return withAddress(order, beside.shipping_address);
+  return addresses.addTo(order, beside.address);
 }

@@ -90,21 +90,24 @@ test("a return without an order is told under its own id", async () => {
   expect(told?.as(ItemsReturnedSchema)?.order).toBeUndefined();
 });
 
-test("a customer's address stands in one column of the database and in no event", async () => {
+test("a customer's address stands in the clear neither in the database nor in an event", async () => {
   const request = orderRequest([line("A", 1, 100)]);
   await shop.orders.createOrder(request);
   const { orderId } = request;
   await shop.orders.returnItems(returnRequest([back("A", 1)], { orderId }));
-  const rows = await shop.database.query<{ place: string }>(
+  const rows = await shop.database.query<{ place: string; clear: boolean }>(
     undefined,
-    `SELECT place
+    `SELECT place, position('Alice Example'::bytea IN bytes) > 0 AS clear
      FROM (
-       SELECT 'address', shipping_address FROM orders WHERE order_id = $1
+       SELECT 'address', sealed_address FROM orders WHERE order_id = $1
+       UNION ALL SELECT 'unsealed', shipping_address FROM orders WHERE order_id = $1
        UNION ALL SELECT 'snapshot', snapshot FROM order_changes WHERE order_id = $1
        UNION ALL SELECT 'event', payload FROM outbox WHERE aggregate_id = $1
      ) AS stored (place, bytes)
-     WHERE position('Alice Example'::bytea IN bytes) > 0`,
+     WHERE bytes IS NOT NULL ORDER BY place`,
     [orderId],
   );
-  expect(rows).toEqual([{ place: "address" }]);
+  const clear = false;
+  const places = ["address", "event", "event", "snapshot", "snapshot"];
+  expect(rows).toEqual(places.map((place) => ({ place, clear })));
 });

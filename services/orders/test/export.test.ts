@@ -31,7 +31,6 @@ async function insertOrders(from: number, count: number): Promise<void> {
       currency: "GBP",
       total: 3000n,
       refunded: 0n,
-      shippingAddress: null,
       checkoutId: newId("chk"),
       createTime,
       updateTime: createTime,

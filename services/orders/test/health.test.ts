@@ -3,7 +3,7 @@ import {
   HealthCheckResponse_ServingStatus as Status,
 } from "@emporium/contracts/grpc/health/v1";
 import { OrderService } from "@emporium/contracts/orders/v1";
-import { migrate } from "@emporium/database";
+import { DataKeys, migrate } from "@emporium/database";
 import { createGrpcClient } from "@emporium/grpc";
 import { testInfrastructure } from "@emporium/local/test";
 import { beforeAll, expect, test } from "vitest";
@@ -21,6 +21,7 @@ beforeAll(() => {
     listen: { host: "127.0.0.1", port: 0 },
     databaseUrl: databases.url(databaseName),
     nats: { servers: natsUrl, prefix },
+    dataKeys: DataKeys.random(),
     inventoryAddress: "dns:///127.0.0.1:1",
     currency: "GBP",
     logLevel: "silent",

@@ -65,8 +65,10 @@ test("the previous release reads, lists, watches and changes what this one wrote
   await shop.orders.createOrder(request);
   await shop.orders.returnItems(returnRequest([back("A", 1)], { orderId: request.orderId }));
   const { order } = await shop.orders.getOrder({ orderId: request.orderId });
-  expect(await previous.read(request.orderId)).toEqual(order);
-  expect(await previous.list(1)).toEqual([order]);
+  // It knows no sealed addresses, and shows none.
+  const { shippingAddress: _, ...known } = order!;
+  expect(await previous.read(request.orderId)).toEqual(known);
+  expect(await previous.list(1)).toEqual([known]);
   expect(await previous.watched(request.orderId)).toMatchObject({ revision: 2n, state: "PLACED" });
 
   const other = orderRequest([line("A", 1, 300)]);
@@ -87,7 +89,7 @@ test("orders from before the migration are filled in: their states have their ti
   try {
     cpSync(schema.migrationsPath, before, {
       recursive: true,
-      filter: (path) => !path.includes("_orders_v2"),
+      filter: (path) => !/_orders_v2|_sealed_address/.test(path),
     });
     await migrate({ url, schema: schema.schemaPath, migrations: before });
   } finally {
@@ -106,7 +108,7 @@ test("orders from before the migration are filled in: their states have their ti
 
   const { schemaPath, migrationsPath: migrations } = schema;
   const applied = await migrate({ url, schema: schemaPath, migrations });
-  expect(applied).toEqual(["20261123000200_orders_v2"]);
+  expect(applied).toEqual(["20261123000200_orders_v2", "20261127000000_sealed_address"]);
   const rows = await database.query(
     undefined,
     "SELECT order_id, status_time, tax_rate, cancel_note FROM orders ORDER BY status_time",

@@ -6,7 +6,7 @@ import {
   ReasonSchema,
 } from "@emporium/contracts/inventory/v1";
 import { OrderService } from "@emporium/contracts/orders/v1";
-import { Database, migrate } from "@emporium/database";
+import { Database, DataKeys, migrate } from "@emporium/database";
 import {
   type Client,
   Code,
@@ -30,6 +30,7 @@ export interface RunningOrders extends AsyncDisposable {
   readonly clock: MovableClock;
   /** The service's own tables. */
   readonly database: Database<PrismaClient>;
+  readonly databaseUrl: string;
   /** Where the events go. */
   readonly nats: { servers: string; prefix: string };
   /** SKUs that inventory does not know; it knows all others. */
@@ -39,7 +40,10 @@ export interface RunningOrders extends AsyncDisposable {
 }
 
 /** Prices hold no tax unless told. */
-export async function runOrders({ taxRateBasisPoints = 0 } = {}): Promise<RunningOrders> {
+export async function runOrders({
+  taxRateBasisPoints = 0,
+  dataKeys = DataKeys.random(),
+} = {}): Promise<RunningOrders> {
   await using parts = new AsyncDisposableStack();
   const infrastructure = await testInfrastructure();
   const databaseUrl = await infrastructure.freshDatabase("orders");
@@ -63,6 +67,7 @@ export async function runOrders({ taxRateBasisPoints = 0 } = {}): Promise<Runnin
     listen: { host: "127.0.0.1", port: 0 },
     databaseUrl,
     nats,
+    dataKeys,
     inventoryAddress: `dns:///${inventory.address}`,
     currency: "GBP",
     taxRateBasisPoints,
@@ -92,6 +97,7 @@ export async function runOrders({ taxRateBasisPoints = 0 } = {}): Promise<Runnin
     client,
     clock,
     database,
+    databaseUrl,
     nats,
     unknownSkus,
     startReplica,

@@ -1,7 +1,10 @@
 import { randomBytes } from "node:crypto";
+import { existsSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { migrate } from "@emporium/database";
+import { migrate, withNewKey } from "@emporium/database";
+import { newId } from "@emporium/runtime";
 import { Guard } from "../guard/guard.js";
 import type { Server } from "../guard/guarded-server.js";
 import { bootInfrastructure } from "../infrastructure.js";
@@ -16,6 +19,7 @@ export interface Ground {
   databases: Databases;
   natsUrl: string;
   eventPrefix: string;
+  dataKeysFile: string;
   /** Follows the name of every database. */
   suffix: string;
   launch: Launch;
@@ -37,6 +41,7 @@ export async function prepareGround(
     databases: postgres.databases,
     natsUrl: nats.url,
     eventPrefix: "emporium",
+    dataKeysFile: makeDataKeys(directory),
     suffix: "",
     launch: config.processes
       ? launchProcesses({ guard, logs: join(directory, "logs"), onLine: config.onLine })
@@ -52,21 +57,31 @@ async function takeCorner(
   boot: AsyncDisposableStack,
 ): Promise<Ground> {
   const unique = randomBytes(6).toString("hex");
+  const folder = await temporaryDirectory(tmpdir(), "emporium-shop");
   const corner = {
     databases,
     natsUrl,
     eventPrefix: `shop-${unique}`,
+    dataKeysFile: makeDataKeys(folder),
     suffix: `_${unique}`,
     servers: [],
   };
   if (!config.processes) {
+    boot.defer(() => rm(folder, { recursive: true }));
     const lost = Promise.withResolvers<never>().promise;
     return { ...corner, launch: launchHere(config.settings ?? {}), lost };
   }
-  const logs = await temporaryDirectory(tmpdir(), "emporium-logs");
-  const guard = boot.use(Guard.start({ remove: logs }));
-  const launch = launchProcesses({ guard, logs, onLine: config.onLine });
+  const guard = boot.use(Guard.start({ remove: folder }));
+  const launch = launchProcesses({ guard, logs: folder, onLine: config.onLine });
   return { ...corner, launch, lost: guard.lost };
+}
+
+/** The keys for data at rest: made once, and kept where the data is. */
+function makeDataKeys(directory: string): string {
+  const path = join(directory, "data-keys.json");
+  const first = JSON.stringify(withNewKey(newId("key")));
+  if (!existsSync(path)) writeFileSync(path, first, { mode: 0o600 });
+  return path;
 }
 
 /** Makes a service's database and brings its tables up to date; returns its address. */

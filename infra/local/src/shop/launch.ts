@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { DataKeys } from "@emporium/database";
 import type { Guard } from "../guard/guard.js";
 import { projectDirectory, stateDirectory } from "../project.js";
 import {
@@ -43,7 +44,8 @@ export function launchHere(settings: ServiceSettings): Launch {
     const service = await loadService(name);
     // Several servers and their callers share one event loop here: its delay is nobody's overload.
     const shedding = { maxEventLoopDelayMs: Infinity };
-    const running = await service.create({ ...start, shedding, ...settings[name] });
+    const dataKeys = DataKeys.fromFile(start.dataKeysFile);
+    const running = await service.create({ ...start, dataKeys, shedding, ...settings[name] });
     const { promise } = Promise.withResolvers<never>();
     return {
       pid: process.pid,

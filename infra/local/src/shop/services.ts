@@ -13,6 +13,8 @@ export interface ServiceStart {
   listen: { host: string; port: number };
   databaseUrl: string;
   nats: { servers: string; prefix: string };
+  /** Where the keys are that data at rest is sealed with. */
+  dataKeysFile: string;
   inventoryAddress: string;
   ordersAddress: string;
   currency: string;
@@ -34,6 +36,7 @@ export function environmentOf(start: ServiceStart): Record<string, string> {
     DATABASE_URL: start.databaseUrl,
     NATS_URL: start.nats.servers,
     EVENT_PREFIX: start.nats.prefix,
+    DATA_KEYS_FILE: start.dataKeysFile,
     INVENTORY_ADDR: start.inventoryAddress,
     ORDERS_ADDR: start.ordersAddress,
     SHOP_CURRENCY: start.currency,

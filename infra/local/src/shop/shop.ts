@@ -79,6 +79,7 @@ export async function bootShop(config: ShopConfig = {}): Promise<Shop> {
         listen: { host, port: Number(port) },
         databaseUrl: databaseUrls[name],
         nats: { servers: ground.natsUrl, prefix: ground.eventPrefix },
+        dataKeysFile: ground.dataKeysFile,
         inventoryAddress,
         ordersAddress,
         currency: config.currency ?? "GBP",

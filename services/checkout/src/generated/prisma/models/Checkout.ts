@@ -721,7 +721,7 @@ export type $CheckoutPayload<ExtArgs extends runtime.Types.Extensions.InternalAr
      */
     lines: runtime.JsonValue
     /**
-     * A serialized ShippingAddress, kept while the checkout runs: afterwards the order knows it.
+     * A ShippingAddress, sealed, kept while the checkout runs: afterwards the order knows it.
      */
     shippingAddress: runtime.Bytes | null
     /**

@@ -1212,6 +1212,7 @@ export const OrderScalarFieldEnum = {
   currency: 'currency',
   total: 'total',
   refunded: 'refunded',
+  sealedAddress: 'sealedAddress',
   shippingAddress: 'shippingAddress',
   checkoutId: 'checkoutId',
   createTime: 'createTime',

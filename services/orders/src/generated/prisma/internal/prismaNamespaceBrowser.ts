@@ -86,6 +86,7 @@ export const OrderScalarFieldEnum = {
   currency: 'currency',
   total: 'total',
   refunded: 'refunded',
+  sealedAddress: 'sealedAddress',
   shippingAddress: 'shippingAddress',
   checkoutId: 'checkoutId',
   createTime: 'createTime',

@@ -47,6 +47,7 @@ export type OrderMinAggregateOutputType = {
   currency: string | null
   total: bigint | null
   refunded: bigint | null
+  sealedAddress: runtime.Bytes | null
   shippingAddress: runtime.Bytes | null
   checkoutId: string | null
   createTime: Date | null
@@ -66,6 +67,7 @@ export type OrderMaxAggregateOutputType = {
   currency: string | null
   total: bigint | null
   refunded: bigint | null
+  sealedAddress: runtime.Bytes | null
   shippingAddress: runtime.Bytes | null
   checkoutId: string | null
   createTime: Date | null
@@ -85,6 +87,7 @@ export type OrderCountAggregateOutputType = {
   currency: number
   total: number
   refunded: number
+  sealedAddress: number
   shippingAddress: number
   checkoutId: number
   createTime: number
@@ -120,6 +123,7 @@ export type OrderMinAggregateInputType = {
   currency?: true
   total?: true
   refunded?: true
+  sealedAddress?: true
   shippingAddress?: true
   checkoutId?: true
   createTime?: true
@@ -139,6 +143,7 @@ export type OrderMaxAggregateInputType = {
   currency?: true
   total?: true
   refunded?: true
+  sealedAddress?: true
   shippingAddress?: true
   checkoutId?: true
   createTime?: true
@@ -158,6 +163,7 @@ export type OrderCountAggregateInputType = {
   currency?: true
   total?: true
   refunded?: true
+  sealedAddress?: true
   shippingAddress?: true
   checkoutId?: true
   createTime?: true
@@ -264,6 +270,7 @@ export type OrderGroupByOutputType = {
   currency: string
   total: bigint
   refunded: bigint
+  sealedAddress: runtime.Bytes | null
   shippingAddress: runtime.Bytes | null
   checkoutId: string
   createTime: Date
@@ -306,6 +313,7 @@ export type OrderWhereInput = {
   currency?: Prisma.StringFilter<"Order"> | string
   total?: Prisma.BigIntFilter<"Order"> | bigint | number
   refunded?: Prisma.BigIntFilter<"Order"> | bigint | number
+  sealedAddress?: Prisma.BytesNullableFilter<"Order"> | runtime.Bytes | null
   shippingAddress?: Prisma.BytesNullableFilter<"Order"> | runtime.Bytes | null
   checkoutId?: Prisma.StringFilter<"Order"> | string
   createTime?: Prisma.DateTimeFilter<"Order"> | Date | string
@@ -328,6 +336,7 @@ export type OrderOrderByWithRelationInput = {
   currency?: Prisma.SortOrder
   total?: Prisma.SortOrder
   refunded?: Prisma.SortOrder
+  sealedAddress?: Prisma.SortOrderInput | Prisma.SortOrder
   shippingAddress?: Prisma.SortOrderInput | Prisma.SortOrder
   checkoutId?: Prisma.SortOrder
   createTime?: Prisma.SortOrder
@@ -353,6 +362,7 @@ export type OrderWhereUniqueInput = Prisma.AtLeast<{
   currency?: Prisma.StringFilter<"Order"> | string
   total?: Prisma.BigIntFilter<"Order"> | bigint | number
   refunded?: Prisma.BigIntFilter<"Order"> | bigint | number
+  sealedAddress?: Prisma.BytesNullableFilter<"Order"> | runtime.Bytes | null
   shippingAddress?: Prisma.BytesNullableFilter<"Order"> | runtime.Bytes | null
   checkoutId?: Prisma.StringFilter<"Order"> | string
   createTime?: Prisma.DateTimeFilter<"Order"> | Date | string
@@ -375,6 +385,7 @@ export type OrderOrderByWithAggregationInput = {
   currency?: Prisma.SortOrder
   total?: Prisma.SortOrder
   refunded?: Prisma.SortOrder
+  sealedAddress?: Prisma.SortOrderInput | Prisma.SortOrder
   shippingAddress?: Prisma.SortOrderInput | Prisma.SortOrder
   checkoutId?: Prisma.SortOrder
   createTime?: Prisma.SortOrder
@@ -402,6 +413,7 @@ export type OrderScalarWhereWithAggregatesInput = {
   currency?: Prisma.StringWithAggregatesFilter<"Order"> | string
   total?: Prisma.BigIntWithAggregatesFilter<"Order"> | bigint | number
   refunded?: Prisma.BigIntWithAggregatesFilter<"Order"> | bigint | number
+  sealedAddress?: Prisma.BytesNullableWithAggregatesFilter<"Order"> | runtime.Bytes | null
   shippingAddress?: Prisma.BytesNullableWithAggregatesFilter<"Order"> | runtime.Bytes | null
   checkoutId?: Prisma.StringWithAggregatesFilter<"Order"> | string
   createTime?: Prisma.DateTimeWithAggregatesFilter<"Order"> | Date | string
@@ -421,6 +433,7 @@ export type OrderCreateInput = {
   currency: string
   total: bigint | number
   refunded?: bigint | number
+  sealedAddress?: runtime.Bytes | null
   shippingAddress?: runtime.Bytes | null
   checkoutId: string
   createTime: Date | string
@@ -443,6 +456,7 @@ export type OrderUncheckedCreateInput = {
   currency: string
   total: bigint | number
   refunded?: bigint | number
+  sealedAddress?: runtime.Bytes | null
   shippingAddress?: runtime.Bytes | null
   checkoutId: string
   createTime: Date | string
@@ -465,6 +479,7 @@ export type OrderUpdateInput = {
   currency?: Prisma.StringFieldUpdateOperationsInput | string
   total?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   refunded?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  sealedAddress?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   shippingAddress?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   checkoutId?: Prisma.StringFieldUpdateOperationsInput | string
   createTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -487,6 +502,7 @@ export type OrderUncheckedUpdateInput = {
   currency?: Prisma.StringFieldUpdateOperationsInput | string
   total?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   refunded?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  sealedAddress?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   shippingAddress?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   checkoutId?: Prisma.StringFieldUpdateOperationsInput | string
   createTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -509,6 +525,7 @@ export type OrderCreateManyInput = {
   currency: string
   total: bigint | number
   refunded?: bigint | number
+  sealedAddress?: runtime.Bytes | null
   shippingAddress?: runtime.Bytes | null
   checkoutId: string
   createTime: Date | string
@@ -528,6 +545,7 @@ export type OrderUpdateManyMutationInput = {
   currency?: Prisma.StringFieldUpdateOperationsInput | string
   total?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   refunded?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  sealedAddress?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   shippingAddress?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   checkoutId?: Prisma.StringFieldUpdateOperationsInput | string
   createTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -547,6 +565,7 @@ export type OrderUncheckedUpdateManyInput = {
   currency?: Prisma.StringFieldUpdateOperationsInput | string
   total?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   refunded?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  sealedAddress?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   shippingAddress?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   checkoutId?: Prisma.StringFieldUpdateOperationsInput | string
   createTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -566,6 +585,7 @@ export type OrderCountOrderByAggregateInput = {
   currency?: Prisma.SortOrder
   total?: Prisma.SortOrder
   refunded?: Prisma.SortOrder
+  sealedAddress?: Prisma.SortOrder
   shippingAddress?: Prisma.SortOrder
   checkoutId?: Prisma.SortOrder
   createTime?: Prisma.SortOrder
@@ -592,6 +612,7 @@ export type OrderMaxOrderByAggregateInput = {
   currency?: Prisma.SortOrder
   total?: Prisma.SortOrder
   refunded?: Prisma.SortOrder
+  sealedAddress?: Prisma.SortOrder
   shippingAddress?: Prisma.SortOrder
   checkoutId?: Prisma.SortOrder
   createTime?: Prisma.SortOrder
@@ -611,6 +632,7 @@ export type OrderMinOrderByAggregateInput = {
   currency?: Prisma.SortOrder
   total?: Prisma.SortOrder
   refunded?: Prisma.SortOrder
+  sealedAddress?: Prisma.SortOrder
   shippingAddress?: Prisma.SortOrder
   checkoutId?: Prisma.SortOrder
   createTime?: Prisma.SortOrder
@@ -731,6 +753,7 @@ export type OrderCreateWithoutLinesInput = {
   currency: string
   total: bigint | number
   refunded?: bigint | number
+  sealedAddress?: runtime.Bytes | null
   shippingAddress?: runtime.Bytes | null
   checkoutId: string
   createTime: Date | string
@@ -752,6 +775,7 @@ export type OrderUncheckedCreateWithoutLinesInput = {
   currency: string
   total: bigint | number
   refunded?: bigint | number
+  sealedAddress?: runtime.Bytes | null
   shippingAddress?: runtime.Bytes | null
   checkoutId: string
   createTime: Date | string
@@ -789,6 +813,7 @@ export type OrderUpdateWithoutLinesInput = {
   currency?: Prisma.StringFieldUpdateOperationsInput | string
   total?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   refunded?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  sealedAddress?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   shippingAddress?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   checkoutId?: Prisma.StringFieldUpdateOperationsInput | string
   createTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -810,6 +835,7 @@ export type OrderUncheckedUpdateWithoutLinesInput = {
   currency?: Prisma.StringFieldUpdateOperationsInput | string
   total?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   refunded?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  sealedAddress?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   shippingAddress?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   checkoutId?: Prisma.StringFieldUpdateOperationsInput | string
   createTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -831,6 +857,7 @@ export type OrderCreateWithoutChangesInput = {
   currency: string
   total: bigint | number
   refunded?: bigint | number
+  sealedAddress?: runtime.Bytes | null
   shippingAddress?: runtime.Bytes | null
   checkoutId: string
   createTime: Date | string
@@ -852,6 +879,7 @@ export type OrderUncheckedCreateWithoutChangesInput = {
   currency: string
   total: bigint | number
   refunded?: bigint | number
+  sealedAddress?: runtime.Bytes | null
   shippingAddress?: runtime.Bytes | null
   checkoutId: string
   createTime: Date | string
@@ -889,6 +917,7 @@ export type OrderUpdateWithoutChangesInput = {
   currency?: Prisma.StringFieldUpdateOperationsInput | string
   total?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   refunded?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  sealedAddress?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   shippingAddress?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   checkoutId?: Prisma.StringFieldUpdateOperationsInput | string
   createTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -910,6 +939,7 @@ export type OrderUncheckedUpdateWithoutChangesInput = {
   currency?: Prisma.StringFieldUpdateOperationsInput | string
   total?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   refunded?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  sealedAddress?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   shippingAddress?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   checkoutId?: Prisma.StringFieldUpdateOperationsInput | string
   createTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -931,6 +961,7 @@ export type OrderCreateWithoutReturnsInput = {
   currency: string
   total: bigint | number
   refunded?: bigint | number
+  sealedAddress?: runtime.Bytes | null
   shippingAddress?: runtime.Bytes | null
   checkoutId: string
   createTime: Date | string
@@ -952,6 +983,7 @@ export type OrderUncheckedCreateWithoutReturnsInput = {
   currency: string
   total: bigint | number
   refunded?: bigint | number
+  sealedAddress?: runtime.Bytes | null
   shippingAddress?: runtime.Bytes | null
   checkoutId: string
   createTime: Date | string
@@ -989,6 +1021,7 @@ export type OrderUpdateWithoutReturnsInput = {
   currency?: Prisma.StringFieldUpdateOperationsInput | string
   total?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   refunded?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  sealedAddress?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   shippingAddress?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   checkoutId?: Prisma.StringFieldUpdateOperationsInput | string
   createTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1010,6 +1043,7 @@ export type OrderUncheckedUpdateWithoutReturnsInput = {
   currency?: Prisma.StringFieldUpdateOperationsInput | string
   total?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   refunded?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  sealedAddress?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   shippingAddress?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   checkoutId?: Prisma.StringFieldUpdateOperationsInput | string
   createTime?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1080,6 +1114,7 @@ export type OrderSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
   currency?: boolean
   total?: boolean
   refunded?: boolean
+  sealedAddress?: boolean
   shippingAddress?: boolean
   checkoutId?: boolean
   createTime?: boolean
@@ -1103,6 +1138,7 @@ export type OrderSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   currency?: boolean
   total?: boolean
   refunded?: boolean
+  sealedAddress?: boolean
   shippingAddress?: boolean
   checkoutId?: boolean
   createTime?: boolean
@@ -1122,6 +1158,7 @@ export type OrderSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   currency?: boolean
   total?: boolean
   refunded?: boolean
+  sealedAddress?: boolean
   shippingAddress?: boolean
   checkoutId?: boolean
   createTime?: boolean
@@ -1141,6 +1178,7 @@ export type OrderSelectScalar = {
   currency?: boolean
   total?: boolean
   refunded?: boolean
+  sealedAddress?: boolean
   shippingAddress?: boolean
   checkoutId?: boolean
   createTime?: boolean
@@ -1153,7 +1191,7 @@ export type OrderSelectScalar = {
   contentHash?: boolean
 }
 
-export type OrderOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"orderId" | "customerId" | "state" | "currency" | "total" | "refunded" | "shippingAddress" | "checkoutId" | "createTime" | "updateTime" | "revision" | "cancelReason" | "cancelNote" | "statusTime" | "taxRate" | "contentHash", ExtArgs["result"]["order"]>
+export type OrderOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"orderId" | "customerId" | "state" | "currency" | "total" | "refunded" | "sealedAddress" | "shippingAddress" | "checkoutId" | "createTime" | "updateTime" | "revision" | "cancelReason" | "cancelNote" | "statusTime" | "taxRate" | "contentHash", ExtArgs["result"]["order"]>
 export type OrderInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   lines?: boolean | Prisma.Order$linesArgs<ExtArgs>
   changes?: boolean | Prisma.Order$changesArgs<ExtArgs>
@@ -1178,7 +1216,11 @@ export type $OrderPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs 
     total: bigint
     refunded: bigint
     /**
-     * A serialized ShippingAddress; nothing else of the database knows where a customer lives.
+     * A ShippingAddress, sealed; nothing else of the database knows where a customer lives.
+     */
+    sealedAddress: runtime.Bytes | null
+    /**
+     * The same in the clear, as the previous release writes it; `reseal` empties it.
      */
     shippingAddress: runtime.Bytes | null
     checkoutId: string
@@ -1637,6 +1679,7 @@ export interface OrderFieldRefs {
   readonly currency: Prisma.FieldRef<"Order", 'String'>
   readonly total: Prisma.FieldRef<"Order", 'BigInt'>
   readonly refunded: Prisma.FieldRef<"Order", 'BigInt'>
+  readonly sealedAddress: Prisma.FieldRef<"Order", 'Bytes'>
   readonly shippingAddress: Prisma.FieldRef<"Order", 'Bytes'>
   readonly checkoutId: Prisma.FieldRef<"Order", 'String'>
   readonly createTime: Prisma.FieldRef<"Order", 'DateTime'>

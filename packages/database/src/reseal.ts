@@ -1,0 +1,70 @@
+import { Client, escapeIdentifier } from "pg";
+import { type DataKeys, sealedWith } from "./data-keys.js";
+
+/** Rows that are read and written at once. */
+const BATCH = 500;
+
+/** A column of sealed values, and where its rows are. */
+export interface SealedColumn {
+  table: string;
+  /** The primary key, a text. */
+  id: string;
+  column: string;
+  /** A column of the same values from before they were sealed, which is emptied. */
+  plain?: string;
+}
+
+/**
+ * Seals with the primary key what was sealed with another one, or not at all. Safe while services
+ * run and when it is repeated: a row that changes meanwhile is left as it then is. Returns how many
+ * rows it wrote; an older key may go from the file when a run by the new one returns 0.
+ *
+ * @example
+ * await reseal({ url, column: { table: "orders", id: "order_id", column: "sealed_address" }, keys });
+ */
+export async function reseal(run: {
+  url: string;
+  column: SealedColumn;
+  keys: DataKeys;
+}): Promise<number> {
+  const client = new Client({ connectionString: run.url });
+  client.on("error", () => undefined);
+  await client.connect();
+  try {
+    const { read, write } = statements(run.column);
+    let written = 0;
+    for (let after = ""; ;) {
+      const { rows } = await client.query<{ id: string; value: Buffer }>(read, [after, BATCH]);
+      const last = rows.at(-1);
+      if (!last) return written;
+      after = last.id;
+      const stale = rows.filter(({ value }) => sealedWith(value) !== run.keys.primary);
+      const { rowCount } = await client.query(write, [
+        stale.map(({ id }) => id),
+        stale.map(({ value }) => value),
+        stale.map(({ id, value }) => {
+          const place = `${run.column.table}/${id}`;
+          return run.keys.seal(run.keys.open(value, place), place);
+        }),
+      ]);
+      written += rowCount ?? 0;
+    }
+  } finally {
+    await client.end();
+  }
+}
+
+function statements({ table, id, column, plain }: SealedColumn) {
+  const [rows, key, sealed] = [table, id, column].map(escapeIdentifier);
+  const value = plain ? `COALESCE(${sealed}, ${escapeIdentifier(plain)})` : sealed;
+  const emptied = plain ? `, ${escapeIdentifier(plain)} = NULL` : "";
+  return {
+    read: `
+      SELECT ${key} AS id, ${value} AS value FROM ${rows}
+      WHERE ${key} > $1 AND ${value} IS NOT NULL ORDER BY ${key} LIMIT $2`,
+    write: `
+      UPDATE ${rows} SET ${sealed} = resealed${emptied}
+      FROM unnest($1::text[], $2::bytea[], $3::bytea[]) AS stale (stale_id, was, resealed)
+      WHERE ${key} = stale_id AND ${value} = was`,
+  };
+}
