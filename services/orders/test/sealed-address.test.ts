@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { toBinary } from "@bufbuild/protobuf";
 import { ShippingAddressSchema } from "@emporium/contracts/orders/v1";
 import { DataKeys, reseal, sealedWith, withNewKey } from "@emporium/database";
+import { Code } from "@emporium/grpc";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { sealedColumns } from "../src/index.js";
 import { line, orderRequest } from "./requests.js";
@@ -74,5 +75,5 @@ test("an address that was moved to another order is not shown", async () => {
      WHERE order_id = $1`,
     [mine!.orderId, theirs!.orderId],
   );
-  await expect(shop.orders.getOrder({ orderId: mine!.orderId })).rejects.toThrow(/internal/i);
+  await expect(shop.orders.getOrder({ orderId: mine!.orderId })).rejects.toMatchObject({ code: Code.Internal });
 });
