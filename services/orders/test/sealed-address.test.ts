@@ -75,5 +75,7 @@ test("an address that was moved to another order is not shown", async () => {
      WHERE order_id = $1`,
     [mine!.orderId, theirs!.orderId],
   );
-  await expect(shop.orders.getOrder({ orderId: mine!.orderId })).rejects.toMatchObject({ code: Code.Internal });
+  await expect(shop.orders.getOrder({ orderId: mine!.orderId })).rejects.toMatchObject({
+    code: Code.Internal,
+  });
 });
