@@ -46,7 +46,7 @@ function reportChanges(before: Map<string, string>, after: Map<string, string>) 
 
 /** `@emporium/contracts/inventory/v1` exports what the files of `emporium.inventory.v1` declare. */
 function writeIndexes() {
-  const files = globSync("{emporium,google,grpc}/**/*_pb.ts", { cwd: contracts }).sort();
+  const files = globSync("{emporium,google,grpc,xds}/**/*_pb.ts", { cwd: contracts }).sort();
   for (const [folder, members] of Object.entries(Object.groupBy(files, (file) => dirname(file)))) {
     const index = join(contracts, `${folder.replace("emporium/", "")}.ts`);
     mkdirSync(dirname(index), { recursive: true });

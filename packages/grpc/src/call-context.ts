@@ -11,7 +11,15 @@ import type { Metadata } from "@grpc/grpc-js";
 import type { Observer } from "rxjs";
 import { toHeaders } from "./metadata.js";
 
-const current = new AsyncLocalStorage<CallContext | undefined>();
+const current = new AsyncLocalStorage<CallContext | Outlived>();
+
+/** Headers of the incoming call that go along with the calls made for it. */
+const CARRIED = ["authorization", "traceparent", "tracestate"];
+
+/** What is left of a call for work that outlives it: on whose behalf, and in which trace. */
+class Outlived {
+  constructor(readonly carried: ReadonlyMap<string, string>) {}
+}
 
 /**
  * One incoming call, as handlers see it. It is Connect's `HandlerContext`, made to cost little:
@@ -110,17 +118,33 @@ export class CallContext implements HandlerContext {
 
 /** The incoming call that the running code works for; `undefined` outside of any. */
 export function currentCall(): CallContext | undefined {
-  return current.getStore();
+  const store = current.getStore();
+  return store instanceof CallContext ? store : undefined;
+}
+
+/** Headers that calls made by the running code carry: the caller's token, and the trace. */
+export function carriedHeaders(): ReadonlyMap<string, string> {
+  const store = current.getStore();
+  if (store instanceof Outlived) return store.carried;
+  const carried = new Map<string, string>();
+  for (const name of CARRIED) {
+    const value = store?.metadata.get(name)[0];
+    if (value !== undefined) carried.set(name, String(value));
+  }
+  return carried;
 }
 
 /**
- * Runs work that must outlive the incoming call: it inherits neither deadline nor cancellation.
+ * Runs work that must outlive the incoming call: neither the call's deadline nor its cancellation
+ * reaches it. It still acts for the call's caller, in the same trace: the calls that it makes carry
+ * the same `authorization`, `traceparent` and `tracestate`. A token may expire meanwhile; an
+ * interceptor of the client sees the header and may put a fresh one in its place.
  *
  * @example
  * const done = outliveCall(() => this.saga.run(checkout)); // goes on when the caller hangs up
  */
 export function outliveCall<T>(work: () => T): T {
-  return current.run(undefined, work);
+  return current.run(new Outlived(carriedHeaders()), work);
 }
 
 /** What a handler's signal says when the caller left. */

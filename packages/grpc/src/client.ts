@@ -1,12 +1,14 @@
 import type { DescService } from "@bufbuild/protobuf";
 import type { Client, Interceptor } from "@connectrpc/connect";
 import * as grpc from "@grpc/grpc-js";
+import type { ClientObserver } from "./attempts.js";
+import { type BalancingOptions, RESOLVE_EVERY_MS } from "./balancing/options.js";
 import { serviceClient } from "./service-client.js";
 import { serviceConfig } from "./service-config.js";
 import { GrpcTransport } from "./transport.js";
 
 /** How to reach a service. */
-export interface GrpcClientOptions {
+export interface GrpcClientOptions extends BalancingOptions {
   /** gRPC name of the service, `dns:///orders:50051`; every address it has gets its share. */
   address: string;
   /** Transport security; plaintext where none is given. */
@@ -15,6 +17,8 @@ export interface GrpcClientOptions {
   interceptors?: Interceptor[];
   /** Wait for a connection, until the deadline, rather than fail at once without one. */
   waitForReady?: boolean;
+  /** Told of every call and of every attempt. */
+  observers?: ClientObserver[];
   /** Channel options of grpc-js that differ from the engine's. */
   channelOptions?: grpc.ChannelOptions;
 }
@@ -23,7 +27,8 @@ export interface GrpcClientOptions {
 export type GrpcClient<Service extends DescService> = Client<Service> & Disposable;
 
 /**
- * A typed client with the policies of the contract: deadline, retries, hedging, round robin. A call
+ * A typed client with the policies of the contract: deadline, retries, hedging. Calls are spread
+ * over every address of the name, and a replica that fails is left out for a while. A call
  * made while an incoming call is handled inherits what is left of its time, and ends with it.
  *
  * Unary methods return promises, streaming ones async iterables; failures are `ConnectError`s (see
@@ -41,7 +46,10 @@ export function createGrpcClient<Service extends DescService>(
     options.address,
     options.credentials ?? grpc.credentials.createInsecure(),
     {
-      "grpc.service_config": JSON.stringify(serviceConfig(service)),
+      "grpc.service_config": JSON.stringify(serviceConfig(service, options)),
+      // The contract decides; a TXT record of the name does not.
+      "grpc.service_config_disable_resolution": 1,
+      "grpc.dns_min_time_between_resolutions_ms": options.resolveEveryMs ?? RESOLVE_EVERY_MS,
       "grpc.keepalive_time_ms": 30_000,
       "grpc.keepalive_timeout_ms": 10_000,
       "grpc.initial_reconnect_backoff_ms": 200,
@@ -50,11 +58,11 @@ export function createGrpcClient<Service extends DescService>(
       ...options.channelOptions,
     },
   );
-  const transport = new GrpcTransport(
-    channel,
-    options.interceptors ?? [],
-    options.waitForReady ?? false,
-  );
+  const transport = new GrpcTransport(channel, options.interceptors ?? [], {
+    target: options.address,
+    waitForReady: options.waitForReady ?? false,
+    observers: options.observers ?? [],
+  });
   return Object.assign(serviceClient(service, transport), {
     [Symbol.dispose]: () => channel.close(),
   });

@@ -1,6 +1,22 @@
 export type { Client, HandlerContext, Interceptor, ServiceImpl } from "@connectrpc/connect";
 export { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
+export type {
+  Attempt,
+  AttemptKind,
+  ClientCall,
+  ClientObserver,
+  FinishedAttempt,
+  FinishedClientCall,
+} from "./attempts.js";
+export { loadReports, type LoadReportOptions } from "./balancing/load-reports.js";
+export {
+  type BalancingOptions,
+  defaultOutlierDetection,
+  type LoadBalancing,
+  type OutlierDetection,
+} from "./balancing/options.js";
 export { currentCall, outliveCall } from "./call-context.js";
+export { clientMetrics } from "./client-metrics.js";
 export { createGrpcClient, type GrpcClient, type GrpcClientOptions } from "./client.js";
 export { GrpcController } from "./controller.js";
 export type { CallOrigin, DeprecatedCallsOptions } from "./deprecation.js";

@@ -38,6 +38,13 @@ const names = new Map(
     ]),
 );
 
+/** Buckets for the time that calls take (gRFC A66). */
+export const LATENCY_SECONDS = [
+  0, 0.00001, 0.00005, 0.0001, 0.0003, 0.0006, 0.0008, 0.001, 0.002, 0.003, 0.004, 0.005, 0.006,
+  0.008, 0.01, 0.013, 0.016, 0.02, 0.025, 0.03, 0.04, 0.05, 0.065, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25,
+  0.3, 0.4, 0.5, 0.65, 0.8, 1, 2, 5, 10, 20, 50, 100,
+];
+
 /**
  * Counts calls and their time as OpenTelemetry's semantic conventions for RPC say
  * (`rpc.server.call.duration`, seconds). Without an SDK it costs next to nothing.
@@ -49,14 +56,7 @@ export function callMetrics(meter: Meter = metrics.getMeter("@emporium/grpc")): 
   const duration = meter.createHistogram("rpc.server.call.duration", {
     unit: "s",
     description: "Time that calls took on the server",
-    advice: {
-      // gRFC A66.
-      explicitBucketBoundaries: [
-        0, 0.00001, 0.00005, 0.0001, 0.0003, 0.0006, 0.0008, 0.001, 0.002, 0.003, 0.004, 0.005,
-        0.006, 0.008, 0.01, 0.013, 0.016, 0.02, 0.025, 0.03, 0.04, 0.05, 0.065, 0.08, 0.1, 0.13,
-        0.16, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65, 0.8, 1, 2, 5, 10, 20, 50, 100,
-      ],
-    },
+    advice: { explicitBucketBoundaries: LATENCY_SECONDS },
   });
   const attributes = new Map<string, Attributes>();
   return ({ method, code, durationMs }) => {

@@ -1,16 +1,24 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type CallOptions, Metadata } from "@grpc/grpc-js";
-import { cancelled, currentCall, deadlineExceeded } from "./call-context.js";
+import { CallAttempts, type ClientObserver } from "./attempts.js";
+import { cancelled, carriedHeaders, currentCall, deadlineExceeded } from "./call-context.js";
 import { toMetadata } from "./metadata.js";
 import { policyOf } from "./policy.js";
 import { fromStatus, isServiceError } from "./status.js";
 
+type HeadersInit = ConstructorParameters<typeof Headers>[0];
+
 /** Part of the incoming call's time that is kept for its own answer, in milliseconds. */
 const MARGIN_MS = 10;
 
-/** Headers of the incoming call that go along with the calls made for it. */
-const CARRIED = ["authorization", "traceparent", "tracestate"];
+/** What all calls of one client have in common. */
+export interface ClientSettings {
+  /** What the client was told to call. */
+  readonly target: string;
+  readonly waitForReady: boolean;
+  readonly observers: readonly ClientObserver[];
+}
 
 /**
  * One call that this process makes, with everything that narrows it: the deadline is the minimum of
@@ -19,6 +27,8 @@ const CARRIED = ["authorization", "traceparent", "tracestate"];
  */
 export class OutgoingCall implements Disposable {
   readonly signal: AbortSignal;
+  /** How often it was sent, and how it went. */
+  readonly attempts: CallAttempts;
   readonly #deadline: number | undefined;
   readonly #incoming = currentCall();
   readonly #controller = new AbortController();
@@ -30,7 +40,7 @@ export class OutgoingCall implements Disposable {
     method: DescMethod,
     signal: AbortSignal | undefined,
     timeoutMs: number | undefined,
-    private readonly waitForReady: boolean,
+    private readonly settings: ClientSettings,
   ) {
     this.signal = this.#controller.signal;
     this.#sources = [signal, this.#incoming?.signal].filter((source) => source !== undefined);
@@ -45,15 +55,24 @@ export class OutgoingCall implements Disposable {
     for (const source of this.#sources) if (source.aborted) throw abortError(source.reason);
     if (latest <= now) throw deadlineExceeded();
     for (const source of this.#sources) source.addEventListener("abort", this.#abort);
+    this.attempts = new CallAttempts({ method, target: settings.target }, settings.observers);
   }
 
-  /** Metadata to send: what the caller gave, and what the incoming call carries. */
-  metadata(header: Headers): Metadata {
-    const metadata = toMetadata(header, new Metadata({ waitForReady: this.waitForReady }));
-    for (const name of CARRIED) {
-      const value = this.#incoming?.metadata.get(name)[0];
-      if (value !== undefined && metadata.get(name).length === 0) metadata.set(name, value);
-    }
+  /**
+   * Headers of the request: what the caller gave, and what the incoming call carries. Interceptors
+   * see them, and may put others in their place.
+   */
+  headers(given: HeadersInit | undefined): Headers {
+    const headers = new Headers(given);
+    for (const [name, value] of carriedHeaders()) if (!headers.has(name)) headers.set(name, value);
+    return headers;
+  }
+
+  /** The headers as they are sent. */
+  metadata(headers: Headers): Metadata {
+    const { waitForReady } = this.settings;
+    const metadata = toMetadata(headers, new Metadata({ waitForReady }));
+    this.attempts.follow(metadata);
     return metadata;
   }
 

@@ -1,5 +1,6 @@
 import type { DescService } from "@bufbuild/protobuf";
 import type { ServiceConfig } from "@grpc/grpc-js";
+import { type BalancingOptions, loadBalancingConfig } from "./balancing/options.js";
 import { policyOf } from "./policy.js";
 
 /** Fractions of a second as service config writes them. */
@@ -8,16 +9,19 @@ const seconds = (ms: number) => `${ms / 1000}s`;
 /**
  * The gRPC service config that the contract asks for (gRFC A2, A6): methods that may be repeated
  * are retried on UNAVAILABLE, those with a hedging delay ask a second server as well, and a budget
- * stops both when many calls fail. Deadlines are not in it: the client sets them call by call.
+ * stops both when many calls fail. How calls are spread over replicas is the client's choice. Deadlines are not in it: the client sets them call by call.
  *
  * @example
  * new grpc.Client(address, credentials, {
  *   "grpc.service_config": JSON.stringify(serviceConfig(InventoryService)),
  * });
  */
-export function serviceConfig(service: DescService): ServiceConfig {
+export function serviceConfig(
+  service: DescService,
+  balancing: BalancingOptions = {},
+): ServiceConfig {
   return {
-    loadBalancingConfig: [{ round_robin: {} }],
+    loadBalancingConfig: loadBalancingConfig(balancing),
     retryThrottling: { maxTokens: 10, tokenRatio: 0.1 },
     methodConfig: service.methods
       .map((method) => ({ method, policy: policyOf(method) }))

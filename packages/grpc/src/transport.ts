@@ -23,7 +23,7 @@ import type {
 import { createContextValues } from "@connectrpc/connect";
 import type * as grpc from "@grpc/grpc-js";
 import { toHeaders } from "./metadata.js";
-import { OutgoingCall } from "./outgoing-call.js";
+import { type ClientSettings, OutgoingCall } from "./outgoing-call.js";
 import { policyOf } from "./policy.js";
 import { isServiceError } from "./status.js";
 
@@ -36,7 +36,7 @@ export class GrpcTransport implements Transport {
   constructor(
     private readonly channel: grpc.Client,
     private readonly interceptors: Interceptor[],
-    private readonly waitForReady: boolean,
+    private readonly settings: ClientSettings,
   ) {}
 
   async unary<I extends DescMessage, O extends DescMessage>(
@@ -47,7 +47,7 @@ export class GrpcTransport implements Transport {
     input: MessageInitShape<I>,
     contextValues?: ContextValues,
   ): Promise<UnaryResponse<I, O>> {
-    using call = new OutgoingCall(method, signal, timeoutMs, this.waitForReady);
+    using call = new OutgoingCall(method, signal, timeoutMs, this.settings);
     const send = (request: UnaryRequest) => this.#sendUnary(request, call);
     const request = {
       ...requestParts(method, call, header, contextValues),
@@ -65,7 +65,7 @@ export class GrpcTransport implements Transport {
     input: AsyncIterable<MessageInitShape<I>>,
     contextValues?: ContextValues,
   ): Promise<StreamResponse<I, O>> {
-    const call = new OutgoingCall(method, signal, timeoutMs, this.waitForReady);
+    const call = new OutgoingCall(method, signal, timeoutMs, this.settings);
     const send = (request: StreamRequest) => this.#openStream(request, call);
     const request = {
       ...requestParts(method, call, header, contextValues),
@@ -111,7 +111,10 @@ export class GrpcTransport implements Transport {
         },
       );
       sent.on("metadata", (metadata) => (headers = toHeaders(metadata)));
-      sent.on("status", ({ metadata }) => (trailers = toHeaders(metadata)));
+      sent.on("status", ({ code, metadata }) => {
+        trailers = toHeaders(metadata);
+        call.attempts.ended(code);
+      });
       call.onAbort(() => sent.cancel());
     });
   }
@@ -130,7 +133,8 @@ export class GrpcTransport implements Transport {
     const headers = new Headers();
     const trailers = new Headers();
     sent.on("metadata", (metadata) => toHeaders(metadata).forEach((v, k) => headers.append(k, v)));
-    sent.on("status", ({ metadata }) => {
+    sent.on("status", ({ code, metadata }) => {
+      call.attempts.ended(code);
       toHeaders(metadata).forEach((v, k) => trailers.append(k, v));
       call[Symbol.dispose]();
     });
@@ -224,7 +228,7 @@ function requestParts(
     requestMethod: "POST",
     url: policyOf(method).path,
     signal: call.signal,
-    header: new Headers(header),
+    header: call.headers(header),
     contextValues: contextValues ?? createContextValues(),
   };
 }

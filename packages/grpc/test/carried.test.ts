@@ -1,20 +1,27 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import { currentCall, outliveCall } from "../src/index.js";
+import { currentCall, type Interceptor, outliveCall } from "../src/index.js";
 import { errorOf, startTrial } from "./trial-server.js";
 
 const TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /** Two servers: what the second sees of the first's caller. */
-async function chain(wrap: <T>(work: () => T) => T = (work) => work()) {
-  const last = await startTrial({
-    ask: (_, { requestHeader }) => ({
-      text: ["authorization", "traceparent", "x-other"]
-        .map((name) => requestHeader.get(name) ?? "-")
-        .join(" "),
-    }),
-  });
+async function chain(
+  wrap: <T>(work: () => T) => T = (work) => work(),
+  interceptors: Interceptor[] = [],
+) {
+  const last = await startTrial(
+    {
+      ask: (_, { requestHeader }) => ({
+        text: ["authorization", "traceparent", "x-other"]
+          .map((name) => requestHeader.get(name) ?? "-")
+          .join(" "),
+      }),
+    },
+    {},
+    { interceptors },
+  );
   const first = await startTrial({
     async ask({ number }) {
       await delay(Number(number));
@@ -47,10 +54,49 @@ test("calls at the same time keep their own callers", async () => {
   expect(seen.map(({ text }) => text)).toEqual(names.map((name) => `${name} - -`));
 });
 
-test("a call that outlives its caller's does not speak for the caller", async () => {
+test("work that outlives the call still acts for its caller, in the same trace", async () => {
   await using trial = await chain(outliveCall);
+  const headers = { authorization: "Bearer ada", traceparent: TRACE, "x-other": "private" };
+  expect((await trial.client.ask({}, { headers })).text).toBe(`Bearer ada ${TRACE} -`);
+});
+
+test("work that outlives the call is no part of it any more", async () => {
+  const seen = Promise.withResolvers<unknown>();
+  await using trial = await startTrial({
+    ask() {
+      void outliveCall(async () => {
+        await delay(1);
+        seen.resolve(currentCall());
+      });
+      return {};
+    },
+  });
+  await trial.client.ask({}, { headers: { authorization: "Bearer ada" } });
+  expect(await seen.promise).toBeUndefined();
+});
+
+test("an interceptor of the client sees the carried token and may replace it", async () => {
+  const renewing: Interceptor = (next) => (request) => {
+    if (request.header.get("authorization") === "Bearer expired")
+      request.header.set("authorization", "Bearer fresh");
+    return next(request);
+  };
+  await using trial = await chain(outliveCall, [renewing]);
+  const ask = async (authorization: string) =>
+    (await trial.client.ask({}, { headers: { authorization } })).text;
+  expect(await ask("Bearer expired")).toBe("Bearer fresh - -");
+  expect(await ask("Bearer ada")).toBe("Bearer ada - -");
+});
+
+test("a header that the caller of a client names itself is not replaced by what is carried", async () => {
+  await using last = await startTrial({
+    ask: (_, { requestHeader }) => ({ text: requestHeader.get("authorization") ?? "-" }),
+  });
+  await using first = await startTrial({
+    ask: () => last.client.ask({}, { headers: { authorization: "Bearer orders" } }),
+  });
   const headers = { authorization: "Bearer ada" };
-  expect((await trial.client.ask({}, { headers })).text).toBe("- - -");
+  expect((await first.client.ask({}, { headers })).text).toBe("Bearer orders");
 });
 
 test("no call stays behind after one was refused (as Spring gRPC CVE-2026-40968)", async () => {
