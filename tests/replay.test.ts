@@ -10,7 +10,7 @@ test("a real day of orders, 32 at once, ends with books that balance to the penn
     file: join(projectDirectory, "data/online-retail-2010-12.csv.gz"),
     concurrency: 32,
     days: 1,
-    addresses: shop.addresses,
+    shop,
   });
   expect(report.proof).toMatchObject({ holds: true, differences: [], wrong: [] });
   expect(report.proof.products).toBe(2790);

@@ -1,3 +1,5 @@
+export { audit, type AuditedShop, type AuditReport } from "./audit/audit.js";
+export { printedAudit } from "./audit/printed.js";
 export { readProducts, type CatalogueProduct } from "./catalogue/products.js";
 export { readSales, type SaleLine } from "./catalogue/sales.js";
 export { stockShop, type Delivery } from "./catalogue/stock-shop.js";

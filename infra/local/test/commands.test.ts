@@ -8,7 +8,9 @@ import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { OrderService } from "@emporium/contracts/orders/v1";
 import { createGrpcClient } from "@emporium/grpc";
+import { Client } from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { RunningShop } from "../src/commands/running-shop.js";
 import { hasEnded } from "../src/guard/identity.js";
 import type { ProcessRecord } from "../src/guard/leftovers.js";
 import { freePort } from "../src/ports.js";
@@ -117,6 +119,74 @@ test(
     expect((await orders.getOrder({ orderId })).order?.orderId).toBe(orderId);
     expect(await end(again.command, "SIGINT")).toBe(0);
     expect(running()).toEqual([]);
+  },
+);
+
+async function query(url: string, sql: string): Promise<void> {
+  const client = new Client(url);
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
+
+test(
+  "a dead letter of the running shop is listed, shown and redriven, and then the books agree",
+  { timeout: 120_000 },
+  async () => {
+    const { command } = await openShop();
+    const dlq = async (...options: string[]) => {
+      const { code, output, errors } = await outcome("dlq", ...options, "--json");
+      expect(errors).toBe("");
+      expect(code).toBe(0);
+      return JSON.parse(output) as Record<string, unknown>[] & { redriven?: number };
+    };
+    const untilThereAre = async (count: number) => {
+      for (;;) {
+        const list = await dlq("list");
+        if (list.length === count) return list;
+        await delay(200);
+      }
+    };
+    const orderId = /ord_\w{26}/.exec((await outcome("demo")).output)?.[0] ?? "";
+    expect(await dlq("list")).toEqual([]);
+
+    // As after a restore from a backup: what was published once is published under another id.
+    const { databaseUrls } = JSON.parse(
+      readFileSync(join(directory, "shop.json"), "utf8"),
+    ) as RunningShop;
+    await query(
+      databaseUrls.orders,
+      `UPDATE outbox SET id = gen_random_uuid(), publish_time = NULL WHERE aggregate_id = '${orderId}'`,
+    );
+    const [one, other] = await untilThereAre(2);
+    expect(one).toMatchObject({ reason: "VERSION_CONFLICT", source: "orders", attempts: 0 });
+    expect([one?.consumer, other?.consumer].toSorted()).toEqual([
+      "checkout-refunds",
+      "inventory-returned-goods",
+    ]);
+    expect((await outcome("dlq", "list")).output).toContain("VERSION_CONFLICT");
+
+    const [shown] = await dlq("show", String(one?.eventId));
+    expect(shown).toMatchObject({ type: "emporium.orders.v1.OrderPlaced", aggregateId: orderId });
+    expect(shown?.payload).toMatchObject({ order: { orderId, customerId: "demo" } });
+
+    for (const service of ["inventory", "checkout"] as const)
+      await query(
+        databaseUrls[service],
+        `DELETE FROM inbox_position WHERE aggregate_id = '${orderId}'`,
+      );
+    expect((await dlq("redrive", "--all")).redriven).toBe(2);
+    await untilThereAre(0);
+    const unknown = await outcome("dlq", "redrive", "nothing");
+    expect(unknown).toMatchObject({ code: 1, errors: "There is no dead letter of nothing\n" });
+
+    const audited = await outcome("audit");
+    expect(audited).toMatchObject({ code: 0, errors: "" });
+    expect(audited.output).toContain("All books agree");
+    expect(await end(command, "SIGINT")).toBe(0);
   },
 );
 

@@ -2,8 +2,9 @@ import { headers as createHeaders, type MsgHdrs } from "@nats-io/nats-core";
 import type { StoredMsg } from "@nats-io/jetstream";
 import { v7 as uuidv7 } from "uuid";
 import { fromHeaders, MalformedEventError, type EventMeta } from "./envelope.js";
-import type { Link, Session } from "./link.js";
-import type { Names, Source } from "./names.js";
+import { Link, type NatsOptions, type Session } from "./link.js";
+import { silent } from "./logger.js";
+import { Names, type Source } from "./names.js";
 import { nextMessage } from "./streams.js";
 
 /**
@@ -169,6 +170,34 @@ export class DeadLetters {
   #session(): Promise<Session> {
     return this.#link.connected(AbortSignal.timeout(CONNECT_LIMIT_MS));
   }
+}
+
+/** Where the dead letters of a shop are. */
+export interface DeadLettersOptions {
+  /** Such as `nats://localhost:4222`. */
+  servers: string | string[];
+  /** Credentials and TLS. */
+  nats?: NatsOptions;
+  /** The shop's prefix of streams and subjects. */
+  prefix: string;
+}
+
+/**
+ * Opens the dead letters of a shop for a program that is none of its services. Dispose of the result
+ * to disconnect. Rejects with an UnsupportedServerError for a server older than 2.10.23.
+ * @example
+ *     await using letters = await openDeadLetters({ servers: natsUrl, prefix: "emporium" });
+ *     await letters.redrive({ consumer: "restock" });
+ */
+export async function openDeadLetters({
+  servers,
+  nats,
+  prefix,
+}: DeadLettersOptions): Promise<DeadLetters & AsyncDisposable> {
+  const prepare = async () => undefined;
+  const link = await Link.open({ servers, nats, name: "dead-letters", logger: silent, prepare });
+  const close = { [Symbol.asyncDispose]: () => link[Symbol.asyncDispose]() };
+  return Object.assign(new DeadLetters(link, new Names(prefix)), close);
 }
 
 function read({ subject, header, data }: StoredMsg): DeadLetter {

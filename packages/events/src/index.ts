@@ -1,4 +1,11 @@
-export type { DeadLetter, DeadLetterFilter, DeadLetterKey, DeadReason } from "./dead-letters.js";
+export {
+  openDeadLetters,
+  type DeadLetter,
+  type DeadLetterFilter,
+  type DeadLetterKey,
+  type DeadReason,
+  type DeadLettersOptions,
+} from "./dead-letters.js";
 export type { EventMeta } from "./envelope.js";
 export { Events, type ConsumeOptions, type EventsOptions } from "./events.js";
 export type { AtFaultPoint, FaultPoint } from "./fault-point.js";

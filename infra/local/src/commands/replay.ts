@@ -44,7 +44,7 @@ await runCommand(usage, async () => {
     file: values.file,
     concurrency,
     days,
-    addresses: shop.addresses,
+    shop,
     progress: (done, total) => (done === 0 ? bar.start(total, 0) : bar.update(done)),
   });
   const report = await Promise.race([shop.lost, replaying]).finally(() => bar.stop());

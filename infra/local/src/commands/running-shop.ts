@@ -9,6 +9,8 @@ export interface RunningShop {
   runner: ProcessIdentity;
   /** gRPC names of the services. */
   addresses: Record<ServiceName, string>;
+  /** Addresses of the services' databases, with their passwords: the file is its owner's alone. */
+  databaseUrls: Record<ServiceName, string>;
   natsUrl: string;
   eventPrefix: string;
 }
@@ -16,9 +18,9 @@ export interface RunningShop {
 /** Tells others about a shop until disposed of. */
 export function announce(directory: string, shop: Omit<RunningShop, "runner">): Disposable {
   const path = join(directory, "shop.json");
-  const { addresses, natsUrl, eventPrefix } = shop;
-  const runner = identify(process.pid);
-  writeFileSync(path, JSON.stringify({ runner, addresses, natsUrl, eventPrefix }, null, 2));
+  const { addresses, databaseUrls, natsUrl, eventPrefix } = shop;
+  const running = { runner: identify(process.pid), addresses, databaseUrls, natsUrl, eventPrefix };
+  writeFileSync(path, JSON.stringify(running, null, 2), { mode: 0o600 });
   return { [Symbol.dispose]: () => rmSync(path, { force: true }) };
 }
 

@@ -1,6 +1,7 @@
 import type { InventoryService } from "@emporium/contracts/inventory/v1";
 import { OrderState, type OrderService } from "@emporium/contracts/orders/v1";
 import type { Client } from "@emporium/grpc";
+import type { Difference } from "../audit/differences.js";
 import { billionths, type InvoiceLine, totalOf } from "./invoices.js";
 
 /** What the shop must say when it is asked, kept beside it from what it accepted. */
@@ -42,13 +43,6 @@ export class Books {
   turnover(): bigint {
     return sum(this.totals);
   }
-}
-
-/** A place where the shop and the books differ. */
-export interface Difference {
-  what: string;
-  expected: string;
-  found: string;
 }
 
 /** Compares every order of the shop with the books: none too many, none missing, each to the penny. */

@@ -1,4 +1,4 @@
-import type { Difference } from "./books.js";
+import type { Difference } from "../audit/differences.js";
 import type { Tally } from "./replay.js";
 
 /** The end of a replay, for people and for programs. */

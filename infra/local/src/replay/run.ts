@@ -3,6 +3,7 @@ import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { OrderService } from "@emporium/contracts/orders/v1";
 import { createGrpcClient } from "@emporium/grpc";
 import { newId } from "@emporium/runtime";
+import { audit, type AuditedShop } from "../audit/audit.js";
 import { readProducts } from "../catalogue/products.js";
 import { readSales } from "../catalogue/sales.js";
 import { stockShop } from "../catalogue/stock-shop.js";
@@ -19,22 +20,27 @@ export interface ReplayOptions {
   concurrency: number;
   /** Only the first so many days of the file. */
   days: number;
-  /** gRPC names of the services of a shop that has sold nothing yet. */
-  addresses: { inventory: string; orders: string; checkout: string };
+  /** A shop that has sold nothing yet. */
+  shop: AuditedShop;
   /** Told before the first order, and after each. */
   progress?: (done: number, total: number) => void;
 }
 
+/** Milliseconds that returned goods get to be back in stock, and refunds to be paid. */
+const PATIENCE_MS = 60_000;
+
 /**
  * Replays the orders of a file through a fresh shop, as calls from outside, and holds the shop's
- * answers against the file: every order's total, and every product's stock.
+ * answers against the file: every order's total, and every product's stock. Then it holds the shop's
+ * books against each other (see `audit`).
  *
  * @example
- * const report = await runReplay({ file, concurrency: 32, days: 1, addresses: shop.addresses });
+ * const report = await runReplay({ file, concurrency: 32, days: 1, shop });
  * expect(report.proof.differences).toEqual([]);
  */
 export async function runReplay(options: ReplayOptions): Promise<Report> {
-  const { file, addresses, progress } = options;
+  const { file, shop, progress } = options;
+  const { addresses } = shop;
   const invoices = firstDays(await readInvoices(readSales(file)), options.days);
   const books = new Books();
   const products = (await readProducts(readSales(file))).map((product) => ({
@@ -63,6 +69,7 @@ export async function runReplay(options: ReplayOptions): Promise<Report> {
   const differences = [
     ...(await compareOrders(orders, books)),
     ...(await compareStock(inventory, books)),
+    ...(await audit(shop, PATIENCE_MS)).differences,
   ];
   const units = books.units();
   return {
