@@ -53,4 +53,13 @@ export { type MethodPolicy, policyOf } from "./policy.js";
 export { GrpcServer, type GrpcServerOptions, ListenError } from "./server.js";
 export { defaultShedding, type SheddingLimits } from "./shedding.js";
 export { serviceConfig } from "./service-config.js";
+export { serviceNameOf, spiffeId, TRUST_DOMAIN } from "./spiffe.js";
+export type { ClientTls, TlsMaterial, TlsSource } from "./tls.js";
+export {
+  type FileTlsSource,
+  TlsFileError,
+  type TlsFiles,
+  tlsFromEnvironment,
+  tlsFromFiles,
+} from "./tls-files.js";
 export { validateMessage } from "./validation.js";

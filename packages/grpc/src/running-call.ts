@@ -1,3 +1,4 @@
+import type { PeerCertificate } from "node:tls";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { EngineReason } from "@emporium/contracts/options/v1";
@@ -16,6 +17,7 @@ export interface AnyCall extends NodeJS.EventEmitter {
   readonly metadata: grpc.Metadata;
   getDeadline(): grpc.Deadline;
   getPeer(): string;
+  getAuthContext(): { sslPeerCertificate?: PeerCertificate };
   sendMetadata(metadata: grpc.Metadata): void;
 }
 
