@@ -55,6 +55,8 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
   );
   const server = new GrpcServer({
     listen: config.listen,
+    tls: config.tls,
+    ...(config.probes && { probes: config.probes }),
     graceMs: config.shutdownGraceMs,
     ...(config.shedding && { shedding: config.shedding }),
     dependencies: {
@@ -85,6 +87,7 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
     payments: new PaymentSimulator(ledger, settings),
     inventoryAddress,
     ordersAddress,
+    tls: config.tls,
     settings,
   });
   const app = await NestFactory.createMicroservice(GrpcModule.around(module), {

@@ -46,6 +46,8 @@ export async function create(config: InventoryConfig): Promise<RunningService> {
   );
   const server = new GrpcServer({
     listen: config.listen,
+    tls: config.tls,
+    ...(config.probes && { probes: config.probes }),
     graceMs: config.shutdownGraceMs,
     ...(config.shedding && { shedding: config.shedding }),
     dependencies: {

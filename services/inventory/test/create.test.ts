@@ -7,14 +7,19 @@ import { migrate } from "@emporium/database";
 import { createGrpcClient } from "@emporium/grpc";
 import { create, type InventoryConfig, schema } from "@emporium/inventory";
 import { bootInfrastructure } from "@emporium/local";
+import { testInfrastructure } from "@emporium/local/test";
 import { expect, test } from "vitest";
 import { stockUp } from "./made-up.js";
 
 const patience = { timeout: 15_000, interval: 50 };
 
+const { tls } = await testInfrastructure();
+const [own, probe] = await Promise.all([tls("inventory"), tls("probe")]);
+
 function configFor(databaseUrl: string, servers: string): InventoryConfig {
   return {
     listen: { host: "127.0.0.1", port: 0 },
+    tls: own,
     databaseUrl,
     nats: { servers, prefix: "shop" },
     currency: "GBP",
@@ -32,8 +37,9 @@ test("inventory starts before Postgres and NATS do, and serves as soon as both a
 
   await using inventory = await create(configFor(url, nats.url));
   const address = `dns:///${inventory.address}`;
-  using health = createGrpcClient(Health, { address });
-  using client = createGrpcClient(InventoryService, { address });
+  const options = { address, tls: { source: probe, server: "inventory" } };
+  using health = createGrpcClient(Health, options);
+  using client = createGrpcClient(InventoryService, options);
   const status = async () => Status[(await health.check({})).status];
   expect(await status()).toBe("NOT_SERVING");
 

@@ -38,6 +38,8 @@ export async function create(config: OrdersConfig): Promise<RunningService> {
   );
   const server = new GrpcServer({
     listen: config.listen,
+    tls: config.tls,
+    ...(config.probes && { probes: config.probes }),
     graceMs: config.shutdownGraceMs,
     ...(config.shedding && { shedding: config.shedding }),
     dependencies: {
@@ -54,6 +56,7 @@ export async function create(config: OrdersConfig): Promise<RunningService> {
     events,
     dataKeys: config.dataKeys,
     inventoryAddress,
+    tls: config.tls,
     settings: { clock, currency, taxRateBasisPoints },
   });
   const app = await NestFactory.createMicroservice(GrpcModule.around(module), {
