@@ -49,6 +49,8 @@ export async function emptyWarehouse(stack: AsyncDisposableStack): Promise<Wareh
         currency: "GBP",
         logLevel: "warn",
         shutdownGraceMs: 2_000,
+        // The servers share one event loop with the test, which keeps it busy too.
+        shedding: { maxEventLoopDelayMs: Infinity },
         clock,
         ...config,
       }),

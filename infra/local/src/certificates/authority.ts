@@ -27,11 +27,14 @@ export interface Issued {
  * production, its part is that of cert-manager, SPIRE, or whatever signs certificates there.
  */
 export class Authority {
-  private constructor(
-    /** PEM; what others have to trust. */
-    readonly certificate: string,
-    private readonly privateKey: string,
-  ) {}
+  /** PEM; what others have to trust. */
+  readonly certificate: string;
+  readonly #privateKey: string;
+
+  private constructor(certificate: string, privateKey: string) {
+    this.certificate = certificate;
+    this.#privateKey = privateKey;
+  }
 
   /** Takes the one that is kept in a folder, or makes one. Its key never leaves the folder. */
   static async open(folder: string): Promise<Authority> {
@@ -59,7 +62,7 @@ export class Authority {
   async issue(name: string): Promise<Issued> {
     const issued = await generate([{ name: "commonName", value: name }], {
       ...ELLIPTIC,
-      ca: { key: this.privateKey, cert: this.certificate },
+      ca: { key: this.#privateKey, cert: this.certificate },
       notBeforeDate: new Date(Date.now() - SKEW_MS),
       notAfterDate: new Date(Date.now() + LIFE_MS),
       extensions: [
@@ -70,6 +73,7 @@ export class Authority {
           name: "subjectAltName",
           altNames: [
             { type: 6, value: spiffeId(name) },
+            { type: 2, value: name },
             { type: 2, value: "localhost" },
             { type: 7, ip: "127.0.0.1" },
           ],

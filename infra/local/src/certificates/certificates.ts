@@ -16,10 +16,13 @@ const INTERVAL_MS = 15 * 60_000;
  * const { certFile, keyFile, caFile } = await certificates.filesOf("orders");
  */
 export class Certificates {
-  private constructor(
-    readonly folder: string,
-    private readonly authority: Authority,
-  ) {}
+  readonly folder: string;
+  readonly #authority: Authority;
+
+  private constructor(folder: string, authority: Authority) {
+    this.folder = folder;
+    this.#authority = authority;
+  }
 
   /** Opens those that are kept in a folder, or makes an authority that has signed none yet. */
   static async open(folder: string): Promise<Certificates> {
@@ -36,10 +39,10 @@ export class Certificates {
       caFile: join(place, "ca.crt"),
     };
     await makeOnce(place, async (temporary) => {
-      await writeFile(join(temporary, "ca.crt"), this.authority.certificate);
-      await write(temporary, await this.authority.issue(name));
+      await writeFile(join(temporary, "ca.crt"), this.#authority.certificate);
+      await write(temporary, await this.#authority.issue(name));
     });
-    if (!this.authority.isFresh(await readFile(files.certFile, "utf8"))) await this.#replace(name);
+    if (!this.#authority.isFresh(await readFile(files.certFile, "utf8"))) await this.#replace(name);
     return files;
   }
 
@@ -75,7 +78,7 @@ export class Certificates {
 
   /** Whoever reads between the two files sees that they do not fit, and looks again. */
   async #replace(name: string): Promise<void> {
-    await write(join(this.folder, name), await this.authority.issue(name));
+    await write(join(this.folder, name), await this.#authority.issue(name));
   }
 }
 
