@@ -21,7 +21,12 @@ export { createGrpcClient, type GrpcClient, type GrpcClientOptions } from "./cli
 export { GrpcController } from "./controller.js";
 export type { CallOrigin, DeprecatedCallsOptions } from "./deprecation.js";
 export type { EngineClock } from "./engine-clock.js";
-export { type ErrorLog, GrpcExceptionFilter, toConnectError } from "./exceptions.js";
+export {
+  type AwayCheck,
+  type ErrorLog,
+  GrpcExceptionFilter,
+  toConnectError,
+} from "./exceptions.js";
 export {
   createFailure,
   type DetailInit,
@@ -32,7 +37,7 @@ export {
   shortName,
 } from "./failure.js";
 export { type Fault, FaultInjection, FAULTS_SWITCH } from "./faults.js";
-export type { DependencyCheck, Health } from "./health.js";
+export type { Dependency, DependencyCheck, Health } from "./health.js";
 export {
   clientToken,
   GrpcClientModule,

@@ -11,9 +11,9 @@ import { type CustomTransportStrategy, Server } from "@nestjs/microservices";
 import type { HandlerExtras } from "./controller.js";
 import { countDeprecatedCalls, type DeprecatedCallsOptions } from "./deprecation.js";
 import { type EngineClock, realTime } from "./engine-clock.js";
-import type { ErrorLog } from "./exceptions.js";
+import type { AwayCheck, ErrorLog } from "./exceptions.js";
 import { engineFailure } from "./failure.js";
-import { type DependencyCheck, Health } from "./health.js";
+import { type Dependency, type DependencyCheck, Health } from "./health.js";
 import type { AnyHandler } from "./invoke.js";
 import { defaultLimits, type ServerLimits, toServerOptions } from "./limits.js";
 import type { CallObserver } from "./observe.js";
@@ -43,8 +43,10 @@ export interface GrpcServerOptions {
   probes?: Place;
   /** Connect interceptors, the first one outermost, for unary calls and streams alike. */
   interceptors?: Interceptor[];
-  /** What the process needs in order to serve, by name. */
-  dependencies?: Record<string, DependencyCheck>;
+  /** What the process needs, by name; without it the process, or those services, do not serve. */
+  dependencies?: Record<string, DependencyCheck | Dependency>;
+  /** Tells which errors mean that a dependency is away: such calls are UNAVAILABLE, not INTERNAL. */
+  isAway?: AwayCheck;
   /** Milliseconds between two looks at the dependencies. */
   healthIntervalMs?: number;
   /** Milliseconds that a drain gives to calls under way. */
@@ -101,6 +103,7 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
     this.#serving = {
       interceptors: options.interceptors ?? [],
       log: options.log ?? nestLog(),
+      isAway: options.isAway,
       clock: options.clock ?? realTime,
       observers: options.observers ?? [],
       onDeprecated: countDeprecatedCalls(options.deprecatedCalls),

@@ -9,7 +9,7 @@ const HOUR_MS = 60 * 60_000;
 const DAY_MS = 24 * HOUR_MS;
 
 /** How long a certificate is valid. Half of that before, it is due for another. */
-export const LIFE_MS = DAY_MS;
+const LIFE_MS = DAY_MS;
 
 const AUTHORITY_LIFE_MS = 10 * 365 * DAY_MS;
 

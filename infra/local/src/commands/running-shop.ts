@@ -6,7 +6,7 @@ import { clientsOf, type ShopClients } from "../shop/clients.js";
 import type { Shop } from "../shop/shop.js";
 
 /** What a shop that runs tells others about itself, in `shop.json` of its directory. */
-export interface Announcement extends Pick<
+interface Announcement extends Pick<
   Shop,
   "addresses" | "databaseUrls" | "natsUrl" | "eventPrefix"
 > {
