@@ -208,11 +208,11 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
     this.health.drain();
     // Those who watch hear NOT_SERVING before their stream ends.
     await setImmediate();
-    this.#listener?.[Symbol.dispose]();
     const servers = [this.#server, ...(this.#probes ? [this.#probes] : [])];
     const closed = servers.map(
       (server) => new Promise<void>((resolve) => server.tryShutdown(() => resolve())),
     );
+    if (this.#listener) closed.push(this.#listener.close());
     this.#end((call) => !call.awaitsAnswer);
     const grace = setTimeout(() => {
       this.#end(() => true);

@@ -8,9 +8,15 @@ import type { TlsSource } from "./tls.js";
 /** Milliseconds that a peer has to prove who it is. */
 const HANDSHAKE_LIMIT_MS = 10_000;
 
-/** A port that is listened on; closing it ends no connection. */
-export interface TlsListener extends Disposable {
+/** A port that is listened on. */
+export interface TlsListener {
   readonly port: number;
+  /**
+   * Takes no more connections, and resolves when those that there are have ended. It ends none of
+   * them: that is grpc-js's part, which knows of no connection that was given to it when it tells
+   * that it has shut down.
+   */
+  close(): Promise<void>;
 }
 
 /**
@@ -43,9 +49,9 @@ export async function listenTls(
   }
   return {
     port: (listener.address() as AddressInfo).port,
-    [Symbol.dispose]() {
+    close() {
       subscription[Symbol.dispose]();
-      listener.close();
+      return new Promise((resolve) => listener.close(() => resolve()));
     },
   };
 }
