@@ -3,7 +3,7 @@ import { CheckoutService } from "@emporium/contracts/checkout/v1";
 import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { OrderService as OrderServiceV1 } from "@emporium/contracts/orders/v1";
 import { OrderService as OrderServiceV2 } from "@emporium/contracts/orders/v2";
-import { createGrpcClient, type GrpcClient, type Interceptor, policyOf } from "@emporium/grpc";
+import { type GrpcClient, type Interceptor, policyOf } from "@emporium/grpc";
 import { bootShop } from "@emporium/local";
 import { testInfrastructure } from "@emporium/local/test";
 import { movableClock, type MovableClock, newId } from "@emporium/runtime";
@@ -48,12 +48,11 @@ export class ReasonShop implements AsyncDisposable {
         },
       }),
     );
-    const options = (address: string) => ({ address, interceptors: [open.#listen] });
-    const { inventory, orders, checkout } = shop.addresses;
-    open.inventory = open.#parts.use(createGrpcClient(InventoryService, options(inventory)));
-    open.ordersV1 = open.#parts.use(createGrpcClient(OrderServiceV1, options(orders)));
-    open.ordersV2 = open.#parts.use(createGrpcClient(OrderServiceV2, options(orders)));
-    open.checkout = open.#parts.use(createGrpcClient(CheckoutService, options(checkout)));
+    const options = { as: "test", interceptors: [open.#listen] };
+    open.inventory = open.#parts.use(await shop.client(InventoryService, options));
+    open.ordersV1 = open.#parts.use(await shop.client(OrderServiceV1, options));
+    open.ordersV2 = open.#parts.use(await shop.client(OrderServiceV2, options));
+    open.checkout = open.#parts.use(await shop.client(CheckoutService, options));
     return open;
   }
 

@@ -6,10 +6,11 @@ import {
 } from "@emporium/contracts/grpc/health/v1";
 import { expect, test } from "vitest";
 import { createGrpcClient, findDetail, reasonOf } from "../src/index.js";
+import { newAuthority, sourceOf } from "./authority.js";
 import { startTrial, type TrialHandlers } from "./trial-server.js";
 
 /** A server in the middle of a call of each kind, and what happens to them, in order. */
-async function busy(limits: { maxCallsInFlight?: number } = {}) {
+async function busy({ maxCallsInFlight = 100, secure = false } = {}) {
   const happened: string[] = [];
   const gate = Promise.withResolvers<void>();
   const handlers: TrialHandlers = {
@@ -30,9 +31,15 @@ async function busy(limits: { maxCallsInFlight?: number } = {}) {
       for await (const note of notes) yield note;
     },
   };
-  const shedding = { maxEventLoopDelayMs: Infinity, ...limits };
-  const trial = await startTrial(handlers, { graceMs: 20_000, shedding });
-  const health = createGrpcClient(Health, { address: trial.server.address });
+  const shedding = { maxEventLoopDelayMs: Infinity, maxCallsInFlight };
+  const options = { graceMs: 20_000, shedding };
+  const authority = secure ? await newAuthority() : undefined;
+  const own = authority && { tls: sourceOf(await authority.issue("trial")) };
+  const peer = authority && {
+    tls: { source: sourceOf(await authority.issue("demo")), server: "trial" },
+  };
+  const trial = await startTrial(handlers, { ...options, ...own }, { ...peer });
+  const health = createGrpcClient(Health, { address: trial.server.address, ...peer });
   const states = health.watch({})[Symbol.asyncIterator]();
   await expect.poll(async () => (await health.check({})).status).toBe(Status.SERVING);
   for (let state; state !== Status.SERVING;) state = (await states.next()).value?.status;
@@ -73,27 +80,33 @@ async function busy(limits: { maxCallsInFlight?: number } = {}) {
   return { trial, happened, calls, finish: () => (gate.resolve(), more.resolve()), health };
 }
 
-test("a drain says so first, then ends streams, and lets answers and uploads finish", async () => {
-  const { trial, happened, calls, finish, health } = await busy();
-  const closed = trial.server.close().then(() => happened.push("closed"));
-  await expect.poll(() => happened.length).toBe(4);
-  expect(happened[0]).toBe("health: NOT_SERVING");
-  expect(happened.slice(1).sort()).toEqual([
-    "conversation: SHUTTING_DOWN, again in 0 s",
-    "stream: SHUTTING_DOWN, again in 0 s",
-    "watched health: SHUTTING_DOWN, again in 0 s",
-  ]);
-  // The connection was told to go away, and there is no other to be had.
-  await expect(trial.client.ask({}, { timeoutMs: 2000 })).rejects.toMatchObject({
-    code: Code.Unavailable,
-  });
-  finish();
-  await closed;
-  await Promise.all(calls);
-  expect(happened.slice(4).sort()).toEqual(["closed", "unary: answered", "upload: 2"]);
-  health[Symbol.dispose]();
-  await trial[Symbol.asyncDispose]();
-});
+test.each([
+  ["with TLS", true],
+  ["without TLS", false],
+])(
+  "a drain %s says so first, then ends streams, and lets answers and uploads finish",
+  async (_, secure) => {
+    const { trial, happened, calls, finish, health } = await busy({ secure });
+    const closed = trial.server.close().then(() => happened.push("closed"));
+    await expect.poll(() => happened.length).toBe(4);
+    expect(happened[0]).toBe("health: NOT_SERVING");
+    expect(happened.slice(1).sort()).toEqual([
+      "conversation: SHUTTING_DOWN, again in 0 s",
+      "stream: SHUTTING_DOWN, again in 0 s",
+      "watched health: SHUTTING_DOWN, again in 0 s",
+    ]);
+    // The connection was told to go away, and there is no other to be had.
+    await expect(trial.client.ask({}, { timeoutMs: 2000 })).rejects.toMatchObject({
+      code: Code.Unavailable,
+    });
+    finish();
+    await closed;
+    await Promise.all(calls);
+    expect(happened.slice(4).sort()).toEqual(["closed", "unary: answered", "upload: 2"]);
+    health[Symbol.dispose]();
+    await trial[Symbol.asyncDispose]();
+  },
+);
 
 test("a server at its limit drains all the same, and is asked for its health until then", async () => {
   const { trial, happened, calls, finish, health } = await busy({ maxCallsInFlight: 5 });
