@@ -9,14 +9,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { OrderService } from "@emporium/contracts/orders/v1";
 import { Client } from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Certificates } from "../src/certificates/certificates.js";
-import type { RunningShop } from "../src/commands/running-shop.js";
+import { findRunningShop } from "../src/commands/running-shop.js";
 import { hasEnded } from "../src/guard/identity.js";
 import type { ProcessRecord } from "../src/guard/leftovers.js";
 import { freePort } from "../src/ports.js";
 import { projectDirectory } from "../src/project.js";
-import { clientsOf } from "../src/shop/clients.js";
-import type { Shop } from "../src/shop/shop.js";
 
 /** The commands behind `npm start` and `npm run demo`, as they are built. */
 const built = join(projectDirectory, "infra/local/dist/commands");
@@ -75,7 +72,7 @@ async function openShop(...options: string[]) {
     once(command.stdout!, "data"),
     errors.then((said) => Promise.reject(new Error(said))),
   ]);
-  return { command, addresses: JSON.parse(String(line)) as Shop["addresses"] };
+  return { command, addresses: JSON.parse(String(line)) as Record<string, string> };
 }
 
 function processes() {
@@ -117,9 +114,8 @@ test(
     expect(gone).toEqual(started.map(() => true));
 
     const again = await openShop();
-    const certificates = await Certificates.open(join(directory, "certificates"));
-    const visitor = clientsOf(again.addresses, certificates);
-    using orders = await visitor.client(OrderService, { as: "test" });
+    const shop = await findRunningShop(directory);
+    using orders = await shop!.client(OrderService, { as: "test" });
     expect((await orders.getOrder({ orderId })).order?.orderId).toBe(orderId);
     expect(await end(again.command, "SIGINT")).toBe(0);
     expect(running()).toEqual([]);
@@ -158,9 +154,7 @@ test(
     expect(await dlq("list")).toEqual([]);
 
     // As after a restore from a backup: what was published once is published under another id.
-    const { databaseUrls } = JSON.parse(
-      readFileSync(join(directory, "shop.json"), "utf8"),
-    ) as RunningShop;
+    const { databaseUrls } = (await findRunningShop(directory))!;
     await query(
       databaseUrls.orders,
       `UPDATE outbox SET id = gen_random_uuid(), publish_time = NULL WHERE aggregate_id = '${orderId}'`,
