@@ -71,3 +71,9 @@ function handOut(
     freshPrefix: () => unique("test").replace("_", "-"),
   };
 }
+
+export { clientKeyFile } from "./issuer/accounts.js";
+export { type FreshIssuer, freshIssuer } from "./issuer/fresh-issuer.js";
+export { signingKeysFile } from "./issuer/issuer.js";
+export { clientToken, type IssuerPlace, login } from "./issuer/login.js";
+export { readKeys } from "./issuer/signing-keys.js";

@@ -46,6 +46,7 @@ export class CallContext implements HandlerContext {
     readonly metadata: Metadata,
     readonly deadline: number,
     private readonly call: Pick<AnyCall, "getAuthContext" | "getPeer">,
+    private readonly running: { end(error: ConnectError): void },
   ) {}
 
   /** Address that the call came from. */
@@ -118,6 +119,11 @@ export class CallContext implements HandlerContext {
     if (this.#aborted) return;
     this.#aborted = { reason };
     this.#controller?.abort(reason);
+  }
+
+  /** Ends the call at once with this error, whatever its handler does; too late once it has ended. */
+  end(error: ConnectError): void {
+    this.running.end(error);
   }
 
   /** Runs work as part of this call: its clients inherit deadline, signal and identity. */

@@ -15,12 +15,12 @@ export {
   type LoadBalancing,
   type OutlierDetection,
 } from "./balancing/options.js";
-export { currentCall, outliveCall } from "./call-context.js";
+export { type CallContext, currentCall, outliveCall } from "./call-context.js";
 export { clientMetrics } from "./client-metrics.js";
 export { createGrpcClient, type GrpcClient, type GrpcClientOptions } from "./client.js";
 export { GrpcController } from "./controller.js";
 export type { CallOrigin, DeprecatedCallsOptions } from "./deprecation.js";
-export type { EngineClock } from "./engine-clock.js";
+export { type EngineClock, realTime } from "./engine-clock.js";
 export {
   type AwayCheck,
   type ErrorLog,

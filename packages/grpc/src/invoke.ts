@@ -35,10 +35,9 @@ export function invokeUnary(
   return async (message, context) => {
     const chain = layered(interceptors, async (request) => {
       const answer = asMessage(method, await direct(request.message as Message, context));
-      return { ...responseParts(context, method), stream: false, message: answer } as never;
+      return responseOf(context, false, answer) as never;
     });
-    const request = { ...requestParts(context, method), stream: false, message } as UnaryRequest;
-    return (await chain(request)).message;
+    return (await chain(requestOf(context, false, message) as UnaryRequest)).message;
   };
 }
 
@@ -106,17 +105,9 @@ function intercepted(
   return async (messages, context) => {
     const chain = layered(interceptors, async (request) => {
       const answer = await direct(request.message as AsyncIterable<Message>, context);
-      return {
-        ...responseParts(context, method),
-        stream: true,
-        message: read(method, answer),
-      } as never;
+      return responseOf(context, true, read(method, answer)) as never;
     });
-    const request = {
-      ...requestParts(context, method),
-      stream: true,
-      message: messages,
-    } as StreamRequest;
+    const request = requestOf(context, true, messages) as StreamRequest;
     return plainAnswer((await chain(request)).message as AsyncIterable<Message>);
   };
 }
@@ -140,23 +131,38 @@ function layered(interceptors: Interceptor[], core: AnyFn): AnyFn {
   return interceptors.reduceRight((next, interceptor) => interceptor(next), core);
 }
 
-function requestParts(context: CallContext, method: DescMethod) {
+/** What interceptors see of a call. Headers and signal cost something: they are made when asked for. */
+function requestOf(context: CallContext, stream: boolean, message: unknown) {
   return {
-    service: method.parent,
-    method,
+    stream,
+    message,
+    service: context.service,
+    method: context.method,
     requestMethod: context.requestMethod,
     url: context.url,
-    signal: context.signal,
-    header: context.requestHeader,
-    contextValues: context.values,
+    get signal() {
+      return context.signal;
+    },
+    get header() {
+      return context.requestHeader;
+    },
+    get contextValues() {
+      return context.values;
+    },
   };
 }
 
-function responseParts(context: CallContext, method: DescMethod) {
+function responseOf(context: CallContext, stream: boolean, message: unknown) {
   return {
-    service: method.parent,
-    method,
-    header: context.responseHeader,
-    trailer: context.responseTrailer,
+    stream,
+    message,
+    service: context.service,
+    method: context.method,
+    get header() {
+      return context.responseHeader;
+    },
+    get trailer() {
+      return context.responseTrailer;
+    },
   };
 }

@@ -60,7 +60,7 @@ export class RunningCall {
     const callers = named instanceof Date ? named.getTime() : named;
     const latest = server.clock.now() + longestMs;
     this.gzip = acceptsGzip(call.metadata) && gzip;
-    this.context = new CallContext(method, call.metadata, Math.min(callers, latest), call);
+    this.context = new CallContext(method, call.metadata, Math.min(callers, latest), call, this);
     // grpc-js ends the call at the caller's deadline; the contract's is ours.
     if (latest < callers)
       this.#stopTimer = server.clock.after(longestMs, () => this.end(tooLong(awaitsAnswer)));

@@ -1,0 +1,94 @@
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { extname, join } from "node:path";
+import type { Guard } from "../guard/guard.js";
+import { GuardedServer } from "../guard/guarded-server.js";
+import { launchOnPort } from "../ports.js";
+import { everyScope, makeSecrets, peopleWith, programsWith, writeSecret } from "./accounts.js";
+import type { IssuerSettings } from "./issuer-settings.ts";
+import { rotateKeys } from "./signing-keys.js";
+
+/** Milliseconds that the issuer has to end. */
+const GRACE_MS = 3_000;
+
+/** The line that tells that it takes requests. */
+const READY = /The issuer is ready/;
+
+/** Whom its access tokens are for. */
+const AUDIENCE = "emporium";
+
+/** How the issuer is run. */
+export interface IssuerOptions {
+  guard: Guard;
+  /** A folder for its keys and for everybody's secrets. */
+  folder: string;
+  /** The port; any free one where absent. */
+  port?: number | undefined;
+  /** A file for its log. */
+  log: string;
+}
+
+/** A local OIDC issuer, for development and tests: its passwords lie in a file. */
+export class Issuer extends GuardedServer {
+  /** Its address, as `iss` in its tokens. */
+  readonly url: string;
+  readonly folder: string;
+
+  constructor(
+    place: { url: string; folder: string },
+    ...[running, launch]: ConstructorParameters<typeof GuardedServer>
+  ) {
+    super(running, launch);
+    this.url = place.url;
+    this.folder = place.folder;
+  }
+}
+
+/** File with the signing keys in an issuer's folder. */
+export function signingKeysFile(folder: string): string {
+  return join(folder, "signing-keys.json");
+}
+
+/** Starts the issuer and waits until it takes requests. Keys and secrets are made where there are none. */
+export async function startIssuer({ guard, folder, log, port }: IssuerOptions): Promise<Issuer> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const secrets = await makeSecrets(folder);
+  const keysFile = signingKeysFile(folder);
+  if (!existsSync(keysFile)) await rotateKeys(keysFile);
+  const settingsFile = join(folder, "settings.json");
+  const launch = async (port: number) => {
+    const settings: IssuerSettings = {
+      issuer: addressAt(port),
+      port,
+      audience: AUDIENCE,
+      scopes: everyScope,
+      keysFile,
+      cookieKey: secrets.cookieKey,
+      people: peopleWith(secrets),
+      programs: await programsWith(secrets, folder),
+    };
+    await writeSecret(settingsFile, JSON.stringify(settings, null, 2));
+    const server = guard.spawn({
+      name: "issuer",
+      program: process.execPath,
+      programArguments: [
+        join(import.meta.dirname, `main${extname(import.meta.filename)}`),
+        settingsFile,
+      ],
+      stopSignal: "SIGTERM",
+      graceMs: GRACE_MS,
+      stage: 0,
+      log,
+      tell: READY.source,
+    });
+    await server.line(READY);
+    return server;
+  };
+  const started = await launchOnPort(launch, port);
+  const place = { url: addressAt(started.port), folder };
+  return new Issuer(place, started.running, () => launch(started.port));
+}
+
+function addressAt(port: number): string {
+  return `http://127.0.0.1:${port}`;
+}

@@ -1,0 +1,47 @@
+// The local OIDC issuer, a process of its own. Plain Node: it is also run unbuilt.
+
+import { once } from "node:events";
+import { readFileSync, unwatchFile, watchFile } from "node:fs";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IssuerSettings } from "./issuer-settings.ts";
+import { answerLogin } from "./login-page.ts";
+import { createProvider } from "./provider.ts";
+
+/** Milliseconds between two looks at the file with the keys. */
+const LOOK_MS = 250;
+
+const [settingsFile = ""] = process.argv.slice(2);
+const settings = JSON.parse(readFileSync(settingsFile, "utf8")) as IssuerSettings;
+let provider = await createProvider(settings);
+
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { pathname } = new URL(request.url ?? "/", settings.issuer);
+  if (pathname.startsWith("/interaction/"))
+    await answerLogin(provider, settings.people, request, response);
+  else await provider.callback()(request, response);
+}
+
+const server = createServer((request, response) => {
+  answer(request, response).catch((error: unknown) => {
+    process.stderr.write(`${String(error)}\n`);
+    if (!response.headersSent) response.writeHead(400);
+    response.end();
+  });
+});
+
+// Logins under way and sessions stay: providers of one process share what they remember.
+watchFile(settings.keysFile, { interval: LOOK_MS }, () => {
+  createProvider(settings).then(
+    (renewed) => (provider = renewed),
+    (error: unknown) => process.stderr.write(`The keys stay as they were: ${String(error)}\n`),
+  );
+});
+
+process.once("SIGTERM", () => {
+  unwatchFile(settings.keysFile);
+  server.close();
+  server.closeAllConnections();
+});
+server.listen(settings.port, "127.0.0.1");
+await once(server, "listening");
+process.stdout.write("The issuer is ready\n");

@@ -1,0 +1,47 @@
+import { createContextKey } from "@connectrpc/connect";
+import { EngineReason } from "@emporium/contracts/options/v1";
+import { currentCall, engineFailure } from "@emporium/grpc";
+import type { Token } from "./token.js";
+
+/** Scope by which a token may deal with what belongs to any customer. */
+const SUPPORT = "support";
+
+/** Who is calling: a program with a certificate, on behalf of whom the token names. */
+export interface Caller {
+  /** The program that made the call, from its certificate: `checkout`. */
+  readonly service: string;
+  readonly token: Token;
+  /** It finishes what customers began, with a token of its own (`access.delegates`). */
+  readonly isDelegate: boolean;
+  /** Whether `requireOwner` was asked. */
+  ownerAsked: boolean;
+}
+
+/** Where the access policy leaves the caller for those who handle the call. */
+export const callerKey = createContextKey<Caller | undefined>(undefined, {
+  description: "emporium.identity.caller",
+});
+
+/** Who made the call that the running code works for; `undefined` outside of any. */
+export function currentCaller(): Caller | undefined {
+  return currentCall()?.values.get(callerKey);
+}
+
+/**
+ * Lets the call go on only for the customer that a thing belongs to, or with the scope `support`.
+ * To be asked as soon as it is known whose the thing is, and before anything is done with it. A
+ * guest's thing, whose customer is empty, is nobody's. Throws FORBIDDEN.
+ *
+ * @example
+ * const row = await lockOrder(tx, orderId);
+ * requireOwner(row.customerId);
+ */
+export function requireOwner(customerId: string): void {
+  const caller = currentCaller();
+  if (!caller) throw new Error("Nobody is known to be calling: requireOwner outside of a call");
+  caller.ownerAsked = true;
+  const { isDelegate, token } = caller;
+  const isOwner = customerId !== "" && token.subject === customerId && !token.isProgram;
+  if (!isOwner && !isDelegate && !token.scopes.has(SUPPORT))
+    throw engineFailure(EngineReason.FORBIDDEN, "It belongs to somebody else");
+}

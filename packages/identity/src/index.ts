@@ -1,0 +1,6 @@
+export { type AccessOptions, contractAccess } from "./access.js";
+export { attachToken } from "./attach-token.js";
+export { type Caller, currentCaller, requireOwner } from "./caller.js";
+export { OwnTokens, type OwnTokensOptions } from "./own-tokens.js";
+export { InvalidToken, type Token } from "./token.js";
+export { TokenVerifier, type TokenVerifierOptions } from "./verifier.js";
