@@ -60,8 +60,7 @@ async function admit(
     throw forbidden(`${service} does not call this`);
   const missing = scopes.filter((scope) => !token.scopes.has(scope));
   if (missing.length > 0) throw forbidden(`The token lacks the scope ${missing.join(" ")}`);
-  const isDelegate =
-    token.isProgram && token.subject === service && delegates.includes(service);
+  const isDelegate = token.isProgram && token.subject === service && delegates.includes(service);
   return { service, token, isDelegate, ownerAsked: false };
 }
 
@@ -103,7 +102,8 @@ async function* onceAsked<T>(caller: Caller, messages: AsyncIterable<T>): AsyncG
 }
 
 function checkAsked({ ownerAsked }: Caller): void {
-  if (!ownerAsked) throw new Error("The contract says that this is a customer's, and nobody asked whose");
+  if (!ownerAsked)
+    throw new Error("The contract says that this is a customer's, and nobody asked whose");
 }
 
 function unauthenticated(message: string) {

@@ -1,4 +1,11 @@
-import { Code, ConnectError, type EngineClock, type Interceptor, policyOf, realTime } from "@emporium/grpc";
+import {
+  Code,
+  ConnectError,
+  type EngineClock,
+  type Interceptor,
+  policyOf,
+  realTime,
+} from "@emporium/grpc";
 import { decodeJwt } from "jose";
 import type { OwnTokens } from "./own-tokens.js";
 

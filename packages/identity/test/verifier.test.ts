@@ -46,8 +46,10 @@ describe("refused", () => {
       return `${header}.${payload}.`;
     },
     "HS256 with the public key as the secret": async () => {
-      const pem = createPublicKey({ key: signer.jwk as never, format: "jwk" })
-        .export({ type: "spki", format: "pem" });
+      const pem = createPublicKey({ key: signer.jwk, format: "jwk" }).export({
+        type: "spki",
+        format: "pem",
+      });
       return signer.sign({ header: { alg: "HS256" } }, Buffer.from(pem));
     },
     "another key under the same id": async () => {
@@ -118,7 +120,11 @@ test("clocks may differ by the skew and no second more, before and after", async
   const claims = { nbf: start + 100, exp: start + 200 };
   const sign = () => signer.sign({ claims: { ...claims, jti: String(Math.random()) } });
   const at = (second: number) => clock.advance(start * 1000 + second * 1000 - clock.now());
-  const outcome = async () => verifier.verify(await sign()).then(() => "taken", () => "refused");
+  const outcome = async () =>
+    verifier.verify(await sign()).then(
+      () => "taken",
+      () => "refused",
+    );
   const seen: Record<number, string> = {};
   for (const second of [69, 70, 199, 229, 230]) {
     at(second);

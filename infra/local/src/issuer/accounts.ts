@@ -109,10 +109,7 @@ export function peopleWith({ passwords }: Secrets): Person[] {
 }
 
 /** The programs, as the issuer is to know them. */
-export async function programsWith(
-  { clientSecrets }: Secrets,
-  folder: string,
-): Promise<Program[]> {
+export async function programsWith({ clientSecrets }: Secrets, folder: string): Promise<Program[]> {
   const withKey = Object.entries(programsWithKey).map(async ([name, scopes]) => {
     const pem = await readFile(clientKeyFile(folder, name as ProgramWithKey));
     const jwk = createPublicKey(pem).export({ format: "jwk" });

@@ -37,7 +37,8 @@ function show(response: ServerResponse, status: number, complaint: string): void
   response.writeHead(status, {
     "content-type": "text/html; charset=utf-8",
     "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "content-security-policy":
+      "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     "referrer-policy": "no-referrer",
   });
   response.end(PAGE.replace("<!-- complaint -->", complaint));

@@ -1,5 +1,11 @@
 import * as openid from "openid-client";
-import { everyScope, type PersonName, type ProgramWithSecret, readSecrets, scopesOf } from "./accounts.js";
+import {
+  everyScope,
+  type PersonName,
+  type ProgramWithSecret,
+  readSecrets,
+  scopesOf,
+} from "./accounts.js";
 
 /** Where an issuer is, and where its secrets are. */
 export interface IssuerPlace {

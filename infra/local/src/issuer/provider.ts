@@ -1,4 +1,9 @@
-import { Provider, interactionPolicy, type Configuration, type KoaContextWithOIDC } from "oidc-provider";
+import {
+  Provider,
+  interactionPolicy,
+  type Configuration,
+  type KoaContextWithOIDC,
+} from "oidc-provider";
 import type { IssuerSettings } from "./issuer-settings.ts";
 import { readKeys } from "./signing-keys.ts";
 
@@ -33,12 +38,12 @@ export async function createProvider(settings: IssuerSettings): Promise<Provider
         }),
       },
     },
-  } as Configuration);
+  });
 }
 
 function whoIsThere({ programs, people, scopes }: IssuerSettings): Configuration {
   return {
-    clients: programs as Configuration["clients"],
+    clients: programs,
     clientDefaults: { id_token_signed_response_alg: "ES256" },
     scopes: ["openid", ...scopes],
     findAccount: (_, subject) =>
@@ -66,7 +71,10 @@ async function grantTo({ oidc }: KoaContextWithOIDC, people: IssuerSettings["peo
   const accountId = oidc.session?.accountId;
   const person = people.find(({ subject }) => subject === accountId);
   if (!person || !oidc.client) return undefined;
-  const grant = new oidc.provider.Grant({ accountId: person.subject, clientId: oidc.client.clientId });
+  const grant = new oidc.provider.Grant({
+    accountId: person.subject,
+    clientId: oidc.client.clientId,
+  });
   grant.addOIDCScope("openid");
   grant.addResourceScope(RESOURCE, person.scopes.join(" "));
   await grant.save();
