@@ -7,6 +7,7 @@ import {
   Reason,
 } from "@emporium/contracts/checkout/v1";
 import { Database, DataKeys } from "@emporium/database";
+import { requireOwner } from "@emporium/identity";
 import { Inject, Injectable } from "@nestjs/common";
 import { Catalogue } from "./catalogue.js";
 import { checkoutMessage } from "./checkout-message.js";
@@ -52,6 +53,7 @@ export class Purchases {
    */
   async start(request: CompleteOrderRequest, signal: AbortSignal): Promise<CheckoutRow> {
     const { checkoutId, customerId, basket, paymentToken, shippingAddress } = request;
+    requireOwner(customerId);
     const hash = contentHash(CompleteOrderRequestSchema, withoutToken(request));
     const known =
       this.runs.find(checkoutId)?.checkout ??

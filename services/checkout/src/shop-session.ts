@@ -17,6 +17,7 @@ import {
 } from "@emporium/contracts/inventory/v1";
 import { error_domain } from "@emporium/contracts/options/v1";
 import { type Client, ConnectError, InjectClient, reasonOf } from "@emporium/grpc";
+import { requireOwner } from "@emporium/identity";
 import { Injectable } from "@nestjs/common";
 import { Catalogue } from "./catalogue.js";
 import { failure } from "./failure.js";
@@ -102,6 +103,7 @@ class ShopSession {
       switch (action.case) {
         case "start":
           this.#customerId = action.value.customerId;
+          requireOwner(this.#customerId);
           await this.#offer();
           break;
         case "setLine":

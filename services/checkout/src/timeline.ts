@@ -9,6 +9,7 @@ import { EngineReason } from "@emporium/contracts/options/v1";
 import { Database } from "@emporium/database";
 import { Events, watch } from "@emporium/events";
 import { engineFailure } from "@emporium/grpc";
+import { requireOwner } from "@emporium/identity";
 import { Injectable } from "@nestjs/common";
 import { advancedMessage, checkoutMessage, stepMessage } from "./checkout-message.js";
 import { type CheckoutRow, findCheckout } from "./checkouts.js";
@@ -29,6 +30,7 @@ export class Timeline {
   /** A checkout with its steps so far. */
   async get(checkoutId: string, signal: AbortSignal) {
     const row = await this.#find(checkoutId, signal);
+    requireOwner(row.customerId);
     const steps = row.steps.map((_, index) => stepMessage(row, index + 1));
     return { checkout: checkoutMessage(row), steps };
   }
@@ -43,7 +45,8 @@ export class Timeline {
   /** Each step after the one that a resume token names, as it happens; all where it is empty. */
   async *resume(checkoutId: string, resumeToken: string, signal: AbortSignal) {
     const seen = resumeToken ? sequenceIn(resumeToken, checkoutId) : 0;
-    const { steps } = await this.#find(checkoutId, signal);
+    const { customerId, steps } = await this.#find(checkoutId, signal);
+    requireOwner(customerId);
     if (seen > steps.length) throw invalidResumeToken("It names a step that has not happened");
     for await (const { step, checkout } of this.watch(checkoutId, seen, signal))
       yield { step, checkout, resumeToken: resumeTokenFor(checkoutId, step?.sequence ?? 0) };

@@ -4,6 +4,7 @@ import { EngineReason } from "@emporium/contracts/options/v1";
 import type { ExportOrdersRequest, ListOrdersRequest, Order } from "@emporium/contracts/orders/v2";
 import { Database } from "@emporium/database";
 import { engineFailure } from "@emporium/grpc";
+import { requireOwner } from "@emporium/identity";
 import { Inject, Injectable } from "@nestjs/common";
 import { Addresses } from "./addresses.js";
 import { type Settings, SETTINGS } from "./config.js";
@@ -51,6 +52,7 @@ export class OrderPages {
     { customerId, pageSize, pageToken }: Fields<ListOrdersRequest>,
     signal: AbortSignal,
   ): Promise<{ orders: Order[]; nextPageToken: string }> {
+    requireOwner(customerId);
     const after = pageToken ? openPageToken(pageToken, customerId) : undefined;
     const values = [
       after?.createTime ?? "infinity",

@@ -14,6 +14,7 @@ import {
 import { fromBinary } from "@bufbuild/protobuf";
 import { Database } from "@emporium/database";
 import { Events, type FeedEvent, watch, WatchOverflowError } from "@emporium/events";
+import { requireOwner } from "@emporium/identity";
 import { Injectable } from "@nestjs/common";
 import { Addresses } from "./addresses.js";
 import type { PrismaClient } from "./generated/prisma/client.js";
@@ -46,6 +47,7 @@ export interface Told {
 interface Row extends BesideSnapshot {
   revision: bigint;
   state: keyof typeof OrderState;
+  customer_id: string;
 }
 
 /** Tells readers every change of an order, from its history first and then as it happens. */
@@ -64,6 +66,7 @@ export class OrderWatch {
   ): AsyncGenerator<Told> {
     let told = resumeToken ? revisionIn(resumeToken, orderId) : 0n;
     let now = await this.#row(orderId, signal);
+    if (now) requireOwner(now.customer_id);
     if (told > (now?.revision ?? 0n)) throw invalidResumeToken("the order has not come so far");
     if (!now) throw orderNotFound(orderId);
     if (told === now.revision && isFinal(OrderState[now.state])) return;
@@ -82,7 +85,7 @@ export class OrderWatch {
   }
 
   async #row(orderId: string, signal: AbortSignal): Promise<Row | undefined> {
-    const sql = `SELECT revision, state, ${BESIDE_COLUMNS} FROM orders WHERE order_id = $1`;
+    const sql = `SELECT revision, state, customer_id, ${BESIDE_COLUMNS} FROM orders WHERE order_id = $1`;
     const [row] = await this.database.query<Row>(signal, sql, [orderId]);
     return row;
   }

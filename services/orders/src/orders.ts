@@ -17,6 +17,7 @@ import {
 import { Database } from "@emporium/database";
 import { outboxEvent } from "@emporium/events";
 import { engineFailure } from "@emporium/grpc";
+import { requireOwner } from "@emporium/identity";
 import { Inject, Injectable } from "@nestjs/common";
 import { Addresses } from "./addresses.js";
 import { type Settings, SETTINGS } from "./config.js";
@@ -92,6 +93,7 @@ export class Orders {
   async get(orderId: string, signal: AbortSignal): Promise<Order> {
     const known = await this.#read(orderId, signal);
     if (!known) throw orderNotFound(orderId);
+    requireOwner(known.order.customerId);
     return known.order;
   }
 
@@ -103,6 +105,7 @@ export class Orders {
     return this.database.transaction(signal, async (tx) => {
       const row = await lockOrder(tx, orderId);
       if (!row) throw orderNotFound(orderId);
+      requireOwner(row.customerId);
       const address = row.sealedAddress ?? row.shippingAddress;
       if (row.state === "CANCELLED") return this.addresses.addTo(orderMessage(row), address);
       if (row.refunded > 0n)

@@ -10,6 +10,7 @@ import {
 import { Database, type Tx } from "@emporium/database";
 import { outboxEvent } from "@emporium/events";
 import { type Client, InjectClient } from "@emporium/grpc";
+import { requireOwner } from "@emporium/identity";
 import { Inject, Injectable } from "@nestjs/common";
 import { type Settings, SETTINGS } from "./config.js";
 import { oneCurrency } from "./currency.js";
@@ -47,6 +48,7 @@ export class Returns {
   #takeWithOrder(request: ReturnItemsRequest, currency: string, signal: AbortSignal) {
     return this.database.transaction(signal, async (tx) => {
       const order = await lockOrder(tx, request.orderId);
+      if (order) requireOwner(order.customerId);
       const known = await knownReturn(tx, request);
       if (known) return known;
       if (!order || (request.customerId && request.customerId !== order.customerId))
@@ -85,6 +87,8 @@ export class Returns {
   }
 
   async #takeWithoutOrder(request: ReturnItemsRequest, currency: string, signal: AbortSignal) {
+    // What was paid is the caller's word alone: that is no customer's to give.
+    requireOwner("");
     const known = await this.database.transaction(signal, (tx) => knownReturn(tx, request));
     if (known) return known;
     const row = this.#row(request, request.customerId, currency, statedPrices(request));
@@ -140,6 +144,7 @@ async function knownReturn(
     include: { lines: { orderBy: { lineNo: "asc" } } },
   });
   if (!row) return undefined;
+  requireOwner(row.customerId);
   if (Buffer.compare(row.contentHash, hashReturn(request)) === 0) return returnMessage(row);
   throw failure(Reason.RETURN_MISMATCH, `${returnId} stands for another return`, {
     resourceType: ReturnSchema.typeName,
