@@ -4,6 +4,7 @@ import { Certificates } from "./certificates/certificates.js";
 import { Guard } from "./guard/guard.js";
 import { stopLeftovers } from "./guard/leftovers.js";
 import { takeLock } from "./guard/lock.js";
+import { type Issuer, startIssuer } from "./issuer/issuer.js";
 import { type Nats, startNats } from "./nats.js";
 import { checkPorts, type Ports } from "./ports.js";
 import { postgresAccount, reachablePlace, temporaryFolder } from "./postgres/account.js";
@@ -11,7 +12,7 @@ import { type Postgres, startPostgres } from "./postgres/postgres.js";
 import { temporaryDirectory } from "./temporary.js";
 import { resolveTool } from "./tools/resolve.js";
 
-/** What Postgres and NATS are started with; everything has a default. */
+/** What Postgres, NATS and the issuer of tokens are started with; everything has a default. */
 export interface InfrastructureOptions {
   /** Where the data is kept; absent means a temporary folder that is deleted at the end. */
   directory?: string | undefined;
@@ -20,28 +21,29 @@ export interface InfrastructureOptions {
   /** False for tests: faster, but a power cut loses data. True where absent. */
   durable?: boolean | undefined;
   /** Fixed ports; any free one where absent. */
-  ports?: Pick<Ports, "postgres" | "nats"> | undefined;
+  ports?: Pick<Ports, "postgres" | "nats" | "issuer"> | undefined;
   /** Told what takes time, a line each. */
   report?: ((line: string) => void) | undefined;
   /** Stops what runs by then when it fires before everything does; the boot then rejects. */
   signal?: AbortSignal | undefined;
 }
 
-/** A Postgres and a NATS with JetStream that run for us. Dispose of it to stop them. */
+/** A Postgres, a NATS with JetStream and an OIDC issuer that run for us. Dispose of it to stop them. */
 export interface Infrastructure extends AsyncDisposable {
   /** Where data and logs are. */
   readonly directory: string;
   readonly postgres: Postgres;
   readonly nats: Nats;
+  readonly issuer: Issuer;
   /** Of whoever takes part; renewed for as long as this process runs. */
   readonly certificates: Certificates;
-  /** Runs more processes; they end before these two do. */
+  /** Runs more processes; they end before these do. */
   readonly guard: Guard;
 }
 
 /**
- * Boots Postgres and NATS with JetStream without Docker, and waits until both take connections. They
- * end with this process, however it ends. Rejects with `LockedError` where another process uses the
+ * Boots Postgres, NATS with JetStream and an OIDC issuer without Docker, and waits until all take
+ * connections. They end with this process, however it ends. Rejects with `LockedError` where another process uses the
  * directory, and with one clear message where nats-server cannot be had.
  *
  * @example
@@ -56,7 +58,8 @@ export async function bootInfrastructure(
   const { directory, ...guarding } = options.directory
     ? await claim(resolve(options.directory), options.fresh ?? false, boot)
     : await makeTemporary();
-  await checkPorts({ postgres: ports.postgres, nats: ports.nats });
+  const { postgres, nats, issuer } = ports;
+  await checkPorts({ postgres, nats, issuer });
   const guard = boot.use(Guard.start(guarding));
   options.signal?.addEventListener("abort", () => void guard[Symbol.asyncDispose]());
   options.signal?.throwIfAborted();
@@ -64,13 +67,14 @@ export async function bootInfrastructure(
   await mkdir(logs, { recursive: true });
   const certificates = await Certificates.open(join(directory, "certificates"));
   boot.use(certificates.keepFresh((error) => report?.(`No certificate: ${String(error)}`)));
-  const [postgres, nats] = await Promise.all([
+  certificates.trustHere();
+  const servers = await Promise.all([
     reachablePlace(join(directory, "postgres"), postgresAccount()).then((folder) =>
       startPostgres({
         guard,
         folder,
         durable,
-        port: ports.postgres,
+        port: postgres,
         log: join(logs, "postgres.log"),
       }),
     ),
@@ -80,16 +84,24 @@ export async function bootInfrastructure(
         program,
         durable,
         folder: join(directory, "nats"),
-        port: ports.nats,
+        port: nats,
         log: join(logs, "nats.log"),
       }),
     ),
+    startIssuer({
+      guard,
+      certificates,
+      folder: join(directory, "issuer"),
+      port: issuer,
+      log: join(logs, "issuer.log"),
+    }),
   ]);
   const running = boot.move();
   return {
     directory,
-    postgres,
-    nats,
+    postgres: servers[0],
+    nats: servers[1],
+    issuer: servers[2],
     certificates,
     guard,
     [Symbol.asyncDispose]: () => running.disposeAsync(),

@@ -16,6 +16,7 @@ let next = LOWEST + (((process.pid * 31 + threadId) * 61) % (HIGHEST - LOWEST));
 export const portSettings = {
   postgres: "POSTGRES_PORT",
   nats: "NATS_PORT",
+  issuer: "ISSUER_PORT",
   inventory: "INVENTORY_PORT",
   orders: "ORDERS_PORT",
   checkout: "CHECKOUT_PORT",

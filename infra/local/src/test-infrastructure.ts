@@ -1,8 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { inject } from "vitest";
-import type { FileTlsSource } from "@emporium/grpc";
+import type { FileTlsSource, Interceptor } from "@emporium/grpc";
 import { Certificates } from "./certificates/certificates.js";
 import { bootInfrastructure, type Infrastructure } from "./infrastructure.js";
+import { clientKeyFile, type ProgramWithKey } from "./issuer/accounts.js";
+import { AUDIENCE } from "./issuer/issuer.js";
+import type { IssuerPlace } from "./issuer/login.js";
+import { type Principal, Tokens } from "./issuer/tokens.js";
 import { Databases } from "./postgres/databases.js";
 
 /** What `globalSetup` tells every test file. */
@@ -11,6 +15,7 @@ export interface SharedInfrastructure {
   postgresPassword: string;
   natsUrl: string;
   certificatesFolder: string;
+  issuer: IssuerPlace;
 }
 
 declare module "vitest" {
@@ -19,13 +24,18 @@ declare module "vitest" {
   }
 }
 
-/** The Postgres and NATS that a test may use with all others of its run. */
+/** The Postgres, NATS and issuer that a test may use with all others of its run. */
 export interface TestInfrastructure {
   readonly natsUrl: string;
   readonly databases: Databases;
   readonly certificates: Certificates;
   /** The certificate of a service or program, for a server or client of the test's own. */
   readonly tls: (name: string) => Promise<FileTlsSource>;
+  readonly issuer: IssuerPlace;
+  /** What a service of the test's own is told of the issuer. */
+  readonly oidc: (name: ProgramWithKey) => { issuer: string; audience: string; keyFile: string };
+  /** Puts somebody's token on every call of a client. */
+  readonly by: (principal: Principal) => Interceptor;
   /** Makes an empty database that nobody else uses; returns its address. */
   readonly freshDatabase: (name: string) => Promise<string>;
   /** A prefix of subjects and streams that nobody else uses. */
@@ -35,7 +45,7 @@ export interface TestInfrastructure {
 let own: Promise<Infrastructure> | undefined;
 
 /**
- * Finds the Postgres and NATS of this test run. Where the run has no `globalSetup`, boots some for
+ * Finds the Postgres, NATS and issuer of this test run. Where the run has no `globalSetup`, boots some for
  * this test file; they end with its process. Databases and streams are thrown away with the run, so
  * a test cleans up nothing but its connections.
  *
@@ -45,28 +55,33 @@ let own: Promise<Infrastructure> | undefined;
  */
 export async function testInfrastructure(): Promise<TestInfrastructure> {
   const shared = inject("emporium") as SharedInfrastructure | undefined;
-  if (shared)
-    return handOut(
-      new Databases(shared.postgresPort, shared.postgresPassword),
-      shared.natsUrl,
-      await Certificates.open(shared.certificatesFolder),
-    );
+  if (shared) {
+    const certificates = await Certificates.open(shared.certificatesFolder);
+    certificates.trustHere();
+    const databases = new Databases(shared.postgresPort, shared.postgresPassword);
+    return handOut({ databases, certificates, natsUrl: shared.natsUrl, issuer: shared.issuer });
+  }
   own ??= bootInfrastructure({ durable: false });
-  const { postgres, nats, certificates } = await own;
-  return handOut(postgres.databases, nats.url, certificates);
+  const { postgres, nats, certificates, issuer } = await own;
+  const { databases } = postgres;
+  return handOut({ databases, natsUrl: nats.url, certificates, issuer });
 }
 
 function handOut(
-  databases: Databases,
-  natsUrl: string,
-  certificates: Certificates,
+  found: Pick<TestInfrastructure, "databases" | "natsUrl" | "certificates" | "issuer">,
 ): TestInfrastructure {
+  const { databases, certificates, issuer } = found;
+  const tokens = new Tokens(issuer);
   const unique = (name: string) => `${name}_${randomBytes(6).toString("hex")}`;
   return {
-    natsUrl,
-    databases,
-    certificates,
+    ...found,
     tls: (name) => certificates.sourceOf(name),
+    oidc: (name) => ({
+      issuer: issuer.url,
+      audience: AUDIENCE,
+      keyFile: clientKeyFile(issuer.folder, name),
+    }),
+    by: (principal) => tokens.of(principal),
     freshDatabase: (name) => databases.create(unique(name)),
     freshPrefix: () => unique("test").replace("_", "-"),
   };

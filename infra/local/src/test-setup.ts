@@ -3,7 +3,7 @@ import { bootInfrastructure } from "./infrastructure.js";
 import type { SharedInfrastructure } from "./test-infrastructure.js";
 
 /**
- * Vitest's `globalSetup`: one Postgres and one NATS for the whole run, in half a second. Test files
+ * Vitest's `globalSetup`: one Postgres, one NATS and one issuer for the whole run. Test files
  * find them by `testInfrastructure()` of `@emporium/local/test`.
  *
  * @example
@@ -18,6 +18,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     postgresPassword: databases.password,
     natsUrl: infrastructure.nats.url,
     certificatesFolder: infrastructure.certificates.folder,
+    issuer: { url: infrastructure.issuer.url, folder: infrastructure.issuer.folder },
   };
   project.provide("emporium", shared);
   return async () => {

@@ -108,14 +108,14 @@ test(
     });
 
     const started = processes();
-    expect(started).toHaveLength(6);
+    expect(started).toHaveLength(7);
     await end(first.command, "SIGKILL");
     const gone = await Promise.all(started.map((each) => hasEnded(each, 10_000)));
     expect(gone).toEqual(started.map(() => true));
 
     const again = await openShop();
     const shop = await findRunningShop(directory);
-    using orders = await shop!.client(OrderService, { as: "test" });
+    using orders = await shop!.client(OrderService, { as: "demo", by: "ada" });
     expect((await orders.getOrder({ orderId })).order?.orderId).toBe(orderId);
     expect(await end(again.command, "SIGINT")).toBe(0);
     expect(running()).toEqual([]);

@@ -20,6 +20,8 @@ const needed = {
   TLS_CERT_FILE: files.certFile,
   TLS_KEY_FILE: files.keyFile,
   TLS_CA_FILE: files.caFile,
+  OIDC_ISSUER_URL: "https://issuer.example.com",
+  OIDC_CLIENT_KEY_FILE: "/keys/checkout.pem",
   DATABASE_URL: "postgresql://shop:secret@localhost:5432/checkout",
   NATS_URL: "nats://one:4222,nats://two:4222",
 };
@@ -27,6 +29,11 @@ const needed = {
 test("what is not set has the shop's usual value", () => {
   expect(configFromEnvironment(needed)).toEqual({
     tls: expect.objectContaining({ files }),
+    oidc: {
+      issuer: "https://issuer.example.com",
+      audience: "emporium",
+      keyFile: "/keys/checkout.pem",
+    },
     listen: { host: "127.0.0.1", port: 50053 },
     databaseUrl: needed.DATABASE_URL,
     nats: { servers: ["nats://one:4222", "nats://two:4222"], prefix: "emporium" },

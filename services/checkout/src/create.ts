@@ -2,6 +2,7 @@ import { ItemsReturnedSchema, OrderCancelledSchema } from "@emporium/contracts/o
 import { Database, isAway } from "@emporium/database";
 import { Events, on } from "@emporium/events";
 import { GrpcModule, GrpcServer } from "@emporium/grpc";
+import { attachToken, contractAccess, OwnTokens, TokenVerifier } from "@emporium/identity";
 import { createLogger, nestLogger, systemClock } from "@emporium/runtime";
 import { NestFactory } from "@nestjs/core";
 import { CheckoutModule } from "./checkout.module.js";
@@ -53,13 +54,21 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
   const events = parts.use(
     await Events.connect({ ...config.nats, source: name, database, logger: log }),
   );
+  const verifier = parts.use(
+    new TokenVerifier({
+      ...config.oidc,
+      onError: (err) => log.warn({ err }, "The issuer's keys cannot be loaded"),
+    }),
+  );
   const server = new GrpcServer({
     listen: config.listen,
     tls: config.tls,
     ...(config.probes && { probes: config.probes }),
     graceMs: config.shutdownGraceMs,
     ...(config.shedding && { shedding: config.shedding }),
+    interceptors: [contractAccess({ verifier })],
     dependencies: {
+      issuer: () => verifier.ready(),
       postgres: (signal) => database.ping(signal),
       // Without NATS events wait in the outbox; what is asked is answered.
       nats: {
@@ -93,6 +102,7 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
     inventoryAddress,
     ordersAddress,
     tls: config.tls,
+    interceptors: [attachToken(new OwnTokens({ ...config.oidc, clientId: name }))],
     settings,
   });
   const app = await NestFactory.createMicroservice(GrpcModule.around(module), {

@@ -9,6 +9,7 @@ import {
   type GrpcClient,
   GrpcServer,
   type ServiceImpl,
+  type Interceptor,
   type TlsSource,
 } from "@emporium/grpc";
 import { testInfrastructure } from "@emporium/local/test";
@@ -35,6 +36,7 @@ export class RunningCheckout {
     readonly warehouse: Warehouse,
     readonly orderBook: OrderBook,
     private readonly caller: TlsSource,
+    private readonly by: Interceptor,
     private readonly stack: AsyncDisposableStack,
   ) {
     this.orders = orders;
@@ -42,7 +44,7 @@ export class RunningCheckout {
 
   /** Prepares all but checkout itself; everything ends with the stack. */
   static async prepare(stack: AsyncDisposableStack): Promise<RunningCheckout> {
-    const { freshDatabase, freshPrefix, natsUrl, tls } = await testInfrastructure();
+    const { by, freshDatabase, freshPrefix, natsUrl, oidc, tls } = await testInfrastructure();
     const faults = new Faults();
     const warehouse = new Warehouse(faults);
     const orderBook = new OrderBook(faults);
@@ -61,6 +63,7 @@ export class RunningCheckout {
     const config: CheckoutConfig = {
       listen: { host: "127.0.0.1", port: 0 },
       tls: await tls("checkout"),
+      oidc: oidc("checkout"),
       databaseUrl: databaseUrl!,
       nats,
       dataKeys: DataKeys.random(),
@@ -75,7 +78,7 @@ export class RunningCheckout {
     };
     warehouse.stock("TEA", 1_000_000, 250);
     warehouse.stock("CUP", 1_000_000, 1_099);
-    const caller = await tls("test");
+    const [caller, staff] = [await tls("test"), by("admin")];
     return new RunningCheckout(
       config,
       database,
@@ -84,14 +87,19 @@ export class RunningCheckout {
       warehouse,
       orderBook,
       caller,
+      staff,
       stack,
     );
   }
 
-  /** A client of a process, with a certificate of its own. */
+  /** A client of a process, for one of the staff: whose it is that a call is about does not matter. */
   client<Service extends DescService>(service: Service, { address }: { address: string }) {
     const tls = { source: this.caller, server: "checkout" };
-    return createGrpcClient(service, { address: `dns:///${address}`, tls });
+    return createGrpcClient(service, {
+      address: `dns:///${address}`,
+      tls,
+      interceptors: [this.by],
+    });
   }
 
   /** Starts one more process and connects to it. */

@@ -9,6 +9,7 @@ const required = {
   TLS_CERT_FILE: files.certFile,
   TLS_KEY_FILE: files.keyFile,
   TLS_CA_FILE: files.caFile,
+  OIDC_ISSUER_URL: "https://issuer.example.com",
   DATABASE_URL: "postgresql://localhost/inventory",
   NATS_URL: "nats://one:4222,nats://two:4222",
 };
@@ -16,6 +17,7 @@ const required = {
 test("what the environment leaves unsaid has a default", () => {
   expect(configFromEnvironment(required)).toEqual({
     tls: expect.objectContaining({ files }),
+    oidc: { issuer: "https://issuer.example.com", audience: "emporium" },
     listen: { host: "127.0.0.1", port: 50052 },
     databaseUrl: "postgresql://localhost/inventory",
     nats: { servers: ["nats://one:4222", "nats://two:4222"], prefix: "emporium" },

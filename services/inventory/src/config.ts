@@ -13,6 +13,8 @@ export interface InventoryConfig {
   tls: FileTlsSource;
   /** Where health is told in plaintext, to probes without a certificate; nowhere if not given. */
   probes?: { host: string; port: number };
+  /** Whose tokens are taken, and for whom they must be. */
+  oidc: { issuer: string; audience: string };
   databaseUrl: string;
   nats: {
     servers: string | string[];
@@ -50,6 +52,8 @@ const milliseconds = (fallback: number) =>
 const Environment = z.object({
   GRPC_LISTEN_ADDR: listenAddress.prefault("127.0.0.1:50052"),
   HEALTH_LISTEN_ADDR: listenAddress.optional(),
+  OIDC_ISSUER_URL: z.url("the https:// URL of an OpenID Connect issuer"),
+  OIDC_AUDIENCE: z.string().min(1).default("emporium"),
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: "a postgresql:// URL" }),
   NATS_URL: z.string("one nats:// URL, or several with commas between").min(1),
   EVENT_PREFIX: z
@@ -73,6 +77,7 @@ export function configFromEnvironment(environment = process.env): InventoryConfi
     listen: env.GRPC_LISTEN_ADDR,
     tls: tlsFromEnvironment("inventory", environment),
     ...(env.HEALTH_LISTEN_ADDR && { probes: env.HEALTH_LISTEN_ADDR }),
+    oidc: { issuer: env.OIDC_ISSUER_URL, audience: env.OIDC_AUDIENCE },
     databaseUrl: env.DATABASE_URL,
     nats: { servers: env.NATS_URL.split(","), prefix: env.EVENT_PREFIX },
     currency: env.SHOP_CURRENCY,

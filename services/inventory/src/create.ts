@@ -2,6 +2,7 @@ import { ItemsReturnedSchema, OrderCancelledSchema } from "@emporium/contracts/o
 import { Database, isAway } from "@emporium/database";
 import { Events, on } from "@emporium/events";
 import { GrpcModule, GrpcServer } from "@emporium/grpc";
+import { contractAccess, TokenVerifier } from "@emporium/identity";
 import { createLogger, nestLogger, systemClock } from "@emporium/runtime";
 import { NestFactory } from "@nestjs/core";
 import {
@@ -44,13 +45,21 @@ export async function create(config: InventoryConfig): Promise<RunningService> {
   const events = parts.use(
     await Events.connect({ ...config.nats, source: "inventory", database, logger: log }),
   );
+  const verifier = parts.use(
+    new TokenVerifier({
+      ...config.oidc,
+      onError: (err) => log.warn({ err }, "The issuer's keys cannot be loaded"),
+    }),
+  );
   const server = new GrpcServer({
     listen: config.listen,
     tls: config.tls,
     ...(config.probes && { probes: config.probes }),
     graceMs: config.shutdownGraceMs,
     ...(config.shedding && { shedding: config.shedding }),
+    interceptors: [contractAccess({ verifier })],
     dependencies: {
+      issuer: () => verifier.ready(),
       postgres: (signal) => database.ping(signal),
       // Without NATS events wait in the outbox; what is asked is answered.
       nats: {

@@ -16,13 +16,14 @@ import { stockUp } from "./made-up.js";
 
 const patience = { timeout: 15_000, interval: 50 };
 
-const { tls } = await testInfrastructure();
-const [own, probe] = await Promise.all([tls("inventory"), tls("probe")]);
+const { by, oidc, tls } = await testInfrastructure();
+const [own, probe] = await Promise.all([tls("inventory"), tls("test")]);
 
 function configFor(databaseUrl: string, servers: string): InventoryConfig {
   return {
     listen: { host: "127.0.0.1", port: 0 },
     tls: own,
+    oidc: oidc("inventory"),
     databaseUrl,
     nats: { servers, prefix: "shop" },
     currency: "GBP",
@@ -42,7 +43,8 @@ test("inventory starts before Postgres and NATS do, and serves as soon as Postgr
   const address = `dns:///${inventory.address}`;
   const options = { address, tls: { source: probe, server: "inventory" } };
   using health = createGrpcClient(Health, options);
-  using client = createGrpcClient(InventoryService, options);
+  const interceptors = [by("admin")];
+  using client = createGrpcClient(InventoryService, { ...options, interceptors });
   const status = async () => Status[(await health.check({})).status];
   expect(await status()).toBe("NOT_SERVING");
 

@@ -33,17 +33,18 @@ export async function openTables(url: string, stack: AsyncDisposableStack) {
 
 /** Makes an empty warehouse; everything in it ends with the stack. */
 export async function emptyWarehouse(stack: AsyncDisposableStack): Promise<Warehouse> {
-  const { freshDatabase, freshPrefix, natsUrl, tls } = await testInfrastructure();
+  const { by, freshDatabase, freshPrefix, natsUrl, oidc, tls } = await testInfrastructure();
   const databaseUrl = await freshDatabase("inventory");
   const database = await openTables(databaseUrl, stack);
   const nats = { servers: natsUrl, prefix: freshPrefix() };
   const clock = movableClock();
-  const [own, test] = await Promise.all([tls("inventory"), tls("test")]);
+  const [own, checkout] = await Promise.all([tls("inventory"), tls("checkout")]);
   const open = async (config: Partial<InventoryConfig> = {}) => {
     const inventory = stack.use(
       await create({
         listen: { host: "127.0.0.1", port: 0 },
         tls: own,
+        oidc: oidc("inventory"),
         databaseUrl,
         nats,
         currency: "GBP",
@@ -58,7 +59,8 @@ export async function emptyWarehouse(stack: AsyncDisposableStack): Promise<Wareh
     return stack.use(
       createGrpcClient(InventoryService, {
         address: `dns:///${inventory.address}`,
-        tls: { source: test, server: "inventory" },
+        tls: { source: checkout, server: "inventory" },
+        interceptors: [by("admin")],
       }),
     );
   };

@@ -19,6 +19,8 @@ const required = {
   TLS_CERT_FILE: files.certFile,
   TLS_KEY_FILE: files.keyFile,
   TLS_CA_FILE: files.caFile,
+  OIDC_ISSUER_URL: "https://issuer.example.com",
+  OIDC_CLIENT_KEY_FILE: "/keys/orders.pem",
   DATABASE_URL: "postgresql://localhost/orders",
   NATS_URL: "nats://localhost:4222",
 };
@@ -26,6 +28,11 @@ const required = {
 test("database, NATS and certificate are enough; the rest has defaults", () => {
   expect(configFromEnvironment(required)).toEqual({
     tls: expect.objectContaining({ files }),
+    oidc: {
+      issuer: "https://issuer.example.com",
+      audience: "emporium",
+      keyFile: "/keys/orders.pem",
+    },
     listen: { host: "127.0.0.1", port: 50051 },
     databaseUrl: "postgresql://localhost/orders",
     nats: { servers: ["nats://localhost:4222"], prefix: "emporium" },
@@ -56,6 +63,11 @@ test("every variable reaches the configuration", () => {
     }),
   ).toEqual({
     tls: expect.objectContaining({ files }),
+    oidc: {
+      issuer: "https://issuer.example.com",
+      audience: "emporium",
+      keyFile: "/keys/orders.pem",
+    },
     listen: { host: "[::]", port: 7001 },
     probes: { host: "127.0.0.1", port: 7002 },
     databaseUrl: "postgres://db/o",

@@ -11,6 +11,8 @@ export interface OrdersConfig {
   tls: FileTlsSource;
   /** Where health is told in plaintext, to probes without a certificate; nowhere if not given. */
   probes?: { host: string; port: number };
+  /** Whose tokens are taken, for whom they must be, and the key that gets the service its own. */
+  oidc: { issuer: string; audience: string; keyFile: string };
   /** `postgresql://` URL of the service's own database. */
   databaseUrl: string;
   /** NATS servers, and what the names of streams and subjects start with. */
@@ -50,6 +52,9 @@ const NATS_URLS = "one nats:// URL, or several with commas between";
 const Environment = z.object({
   GRPC_LISTEN_ADDR: listenAddress.prefault("127.0.0.1:50051"),
   HEALTH_LISTEN_ADDR: listenAddress.optional(),
+  OIDC_ISSUER_URL: z.url("the https:// URL of an OpenID Connect issuer"),
+  OIDC_AUDIENCE: z.string().min(1).default("emporium"),
+  OIDC_CLIENT_KEY_FILE: z.string("a PEM file with the service's key for the issuer").min(1),
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: "a postgresql:// URL" }),
   NATS_URL: z.string(NATS_URLS).min(1, NATS_URLS),
   EVENT_PREFIX: z
@@ -83,6 +88,11 @@ export function configFromEnvironment(environment = process.env): OrdersConfig {
     listen: env.GRPC_LISTEN_ADDR,
     tls: tlsFromEnvironment("orders", environment),
     ...(env.HEALTH_LISTEN_ADDR && { probes: env.HEALTH_LISTEN_ADDR }),
+    oidc: {
+      issuer: env.OIDC_ISSUER_URL,
+      audience: env.OIDC_AUDIENCE,
+      keyFile: env.OIDC_CLIENT_KEY_FILE,
+    },
     databaseUrl: env.DATABASE_URL,
     nats: { servers: env.NATS_URL.split(","), prefix: env.EVENT_PREFIX },
     dataKeys: env.DATA_KEYS_FILE,

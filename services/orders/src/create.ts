@@ -1,6 +1,7 @@
 import { Database, isAway } from "@emporium/database";
 import { Events } from "@emporium/events";
 import { GrpcModule, GrpcServer } from "@emporium/grpc";
+import { attachToken, contractAccess, OwnTokens, TokenVerifier } from "@emporium/identity";
 import { createLogger, nestLogger, systemClock } from "@emporium/runtime";
 import { NestFactory } from "@nestjs/core";
 import type { OrdersConfig } from "./config.js";
@@ -36,13 +37,21 @@ export async function create(config: OrdersConfig): Promise<RunningService> {
   const events = parts.use(
     await Events.connect({ ...config.nats, source: name, database, logger: log }),
   );
+  const verifier = parts.use(
+    new TokenVerifier({
+      ...config.oidc,
+      onError: (err) => log.warn({ err }, "The issuer's keys cannot be loaded"),
+    }),
+  );
   const server = new GrpcServer({
     listen: config.listen,
     tls: config.tls,
     ...(config.probes && { probes: config.probes }),
     graceMs: config.shutdownGraceMs,
     ...(config.shedding && { shedding: config.shedding }),
+    interceptors: [contractAccess({ verifier })],
     dependencies: {
+      issuer: () => verifier.ready(),
       postgres: (signal) => database.ping(signal),
       // Without NATS events wait in the outbox; what is asked is answered.
       nats: {
@@ -62,6 +71,7 @@ export async function create(config: OrdersConfig): Promise<RunningService> {
     dataKeys: config.dataKeys,
     inventoryAddress,
     tls: config.tls,
+    interceptors: [attachToken(new OwnTokens({ ...config.oidc, clientId: name }))],
     settings: { clock, currency, taxRateBasisPoints },
   });
   const app = await NestFactory.createMicroservice(GrpcModule.around(module), {

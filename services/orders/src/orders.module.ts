@@ -1,7 +1,7 @@
 import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { Database, DataKeys } from "@emporium/database";
 import { Events } from "@emporium/events";
-import { GrpcClientModule, type TlsSource } from "@emporium/grpc";
+import { GrpcClientModule, type Interceptor, type TlsSource } from "@emporium/grpc";
 import { type DynamicModule, Module } from "@nestjs/common";
 import { Addresses } from "./addresses.js";
 import { type Settings, SETTINGS } from "./config.js";
@@ -20,6 +20,8 @@ interface Shared {
   dataKeys: DataKeys;
   inventoryAddress: string;
   tls: TlsSource;
+  /** Of every client. */
+  interceptors: Interceptor[];
   settings: Settings;
 }
 
@@ -29,7 +31,7 @@ interface Shared {
 })
 export class OrdersModule {
   static with(shared: Shared): DynamicModule {
-    const { database, events, dataKeys, inventoryAddress, tls, settings } = shared;
+    const { database, events, dataKeys, inventoryAddress, tls, interceptors, settings } = shared;
     return {
       module: OrdersModule,
       imports: [
@@ -39,6 +41,7 @@ export class OrdersModule {
               service: InventoryService,
               address: inventoryAddress,
               tls: { source: tls, server: "inventory" },
+              interceptors,
             },
           ],
         }),

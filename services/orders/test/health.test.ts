@@ -9,7 +9,7 @@ import { testInfrastructure } from "@emporium/local/test";
 import { beforeAll, expect, test } from "vitest";
 import { create, type OrdersConfig, schema } from "../src/index.js";
 
-const { databases, freshPrefix, natsUrl, tls } = await testInfrastructure();
+const { databases, freshPrefix, natsUrl, oidc, tls } = await testInfrastructure();
 
 /** A process whose database is not there yet. */
 let config: OrdersConfig;
@@ -20,6 +20,7 @@ beforeAll(async () => {
   config = {
     listen: { host: "127.0.0.1", port: 0 },
     tls: await tls("orders"),
+    oidc: oidc("orders"),
     databaseUrl: databases.url(databaseName),
     nats: { servers: natsUrl, prefix },
     dataKeys: DataKeys.random(),

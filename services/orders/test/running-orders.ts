@@ -66,10 +66,15 @@ export async function runOrders({
   );
   const clock = movableClock(new Date("2026-12-01T09:00:00Z"));
   const nats = { servers: infrastructure.natsUrl, prefix: infrastructure.freshPrefix() };
-  const tls = { source: await infrastructure.tls("test"), server: "orders" };
+  // For one of the staff, by checkout: whose it is that a call is about does not matter here.
+  const caller = {
+    tls: { source: await infrastructure.tls("checkout"), server: "orders" },
+    interceptors: [infrastructure.by("admin")],
+  };
   const config = {
     listen: { host: "127.0.0.1", port: 0 },
     tls: await infrastructure.tls("orders"),
+    oidc: infrastructure.oidc("orders"),
     databaseUrl,
     nats,
     dataKeys,
@@ -84,7 +89,10 @@ export async function runOrders({
   };
   const startReplica = async () => {
     const service = await create(config);
-    const client = createGrpcClient(OrderService, { address: `dns:///${service.address}`, tls });
+    const client = createGrpcClient(OrderService, {
+      ...caller,
+      address: `dns:///${service.address}`,
+    });
     return Object.assign(client, {
       address: service.address,
       [Symbol.asyncDispose]: async () => {
@@ -96,7 +104,7 @@ export async function runOrders({
   const orders = parts.use(await startReplica());
   const running = parts.move();
   const client = <Service extends DescService>(service: Service): Client<Service> =>
-    running.use(createGrpcClient(service, { address: `dns:///${orders.address}`, tls }));
+    running.use(createGrpcClient(service, { ...caller, address: `dns:///${orders.address}` }));
   return {
     orders,
     client,

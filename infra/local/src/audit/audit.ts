@@ -75,8 +75,8 @@ async function checkAnswers(
   { products, orders }: ShopTables,
   differences: Differences,
 ): Promise<void> {
-  using inventory = await client(InventoryService, { as: "audit" });
-  using orderBook = await client(OrderService, { as: "audit" });
+  using inventory = await client(InventoryService, { as: "audit", by: "audit" });
+  using orderBook = await client(OrderService, { as: "audit", by: "audit" });
   const told = new Map<string, string>();
   for await (const { levels, caughtUp } of inventory.watchStock({})) {
     for (const { sku, onHand, reserved } of levels)

@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { type FileTlsSource, tlsFromFiles, type TlsFiles } from "@emporium/grpc";
 import { exists, makeOnce } from "../temporary.js";
 import { Authority, type Issued } from "./authority.js";
@@ -49,6 +50,11 @@ export class Certificates {
   /** The same for a program in this process. */
   async sourceOf(name: string): Promise<FileTlsSource> {
     return tlsFromFiles(await this.filesOf(name));
+  }
+
+  /** Makes `fetch` of this process trust the authority; a process of its own has NODE_EXTRA_CA_CERTS. */
+  trustHere(): void {
+    setDefaultCACertificates([...getCACertificates("default"), this.authority.certificate]);
   }
 
   /** Replaces all certificates by new ones, with new keys; who uses them takes them within seconds. */

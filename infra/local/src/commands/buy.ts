@@ -19,9 +19,9 @@ const RETRY_MS = 20;
 
 /** Buys something over gRPC, as a customer's program would, and prints each step as it happens. */
 export async function buy(shop: ShopClients): Promise<void> {
-  using inventory = await shop.client(InventoryService, { as: "demo" });
-  using checkout = await shop.client(CheckoutService, { as: "demo" });
-  using orders = await shop.client(OrderService, { as: "demo" });
+  using inventory = await shop.client(InventoryService, { as: "demo", by: "ada" });
+  using checkout = await shop.client(CheckoutService, { as: "demo", by: "ada" });
+  using orders = await shop.client(OrderService, { as: "demo", by: "ada" });
 
   console.log("\nInventoryService.CheckStock, before");
   await printStock(inventory);
@@ -31,7 +31,7 @@ export async function buy(shop: ShopClients): Promise<void> {
   const [{ checkout: bought }] = await Promise.all([
     checkout.completeOrder({
       checkoutId,
-      customerId: "demo",
+      customerId: "17850",
       basket: { case: "cart", value: { lines: CART } },
       paymentToken: "tok_approve",
     }),

@@ -68,7 +68,7 @@ async function fillShelves(
   remember(false);
   const products = await readProducts(readSales(REAL_ORDERS));
   report?.(`Filling the shelves with ${products.length} products`);
-  using inventory = await shop.client(InventoryService, { as: "local" });
+  using inventory = await shop.client(InventoryService, { as: "delivery", by: "delivery" });
   await stockShop({
     inventory,
     importId,

@@ -2,6 +2,8 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Certificates } from "../certificates/certificates.js";
 import { identify, isAlive, type ProcessIdentity } from "../guard/identity.js";
+import type { IssuerPlace } from "../issuer/login.js";
+import { Tokens } from "../issuer/tokens.js";
 import { clientsOf, type ShopClients } from "../shop/clients.js";
 import type { Shop } from "../shop/shop.js";
 
@@ -14,6 +16,8 @@ interface Announcement extends Pick<
   runner: ProcessIdentity;
   /** Where certificates are, and the authority that signs more. */
   certificatesFolder: string;
+  /** Who gives tokens, and where the passwords for them are. */
+  issuer: IssuerPlace;
 }
 
 /** A shop that other processes run. */
@@ -32,6 +36,7 @@ export function announce(directory: string, shop: Shop): Disposable {
     natsUrl,
     eventPrefix,
     certificatesFolder: certificates.folder,
+    issuer: { url: shop.issuer.url, folder: shop.issuer.folder },
   };
   writeFileSync(path, JSON.stringify(announcement, null, 2), { mode: 0o600 });
   return { [Symbol.dispose]: () => rmSync(path, { force: true }) };
@@ -42,7 +47,9 @@ export async function findRunningShop(directory: string): Promise<RunningShop | 
   const announcement = readAnnouncement(directory);
   if (!announcement) return undefined;
   const certificates = await Certificates.open(announcement.certificatesFolder);
-  return { ...announcement, certificates, ...clientsOf(announcement.addresses, certificates) };
+  certificates.trustHere();
+  const clients = clientsOf(announcement.addresses, certificates, new Tokens(announcement.issuer));
+  return { ...announcement, certificates, ...clients };
 }
 
 function readAnnouncement(directory: string): Announcement | undefined {

@@ -7,6 +7,7 @@ test("without any variable the shop has its usual ports, away from those of Post
   expect(ports).toEqual({
     postgres: 15432,
     nats: 14222,
+    issuer: 18443,
     orders: 50051,
     inventory: 50052,
     checkout: 50053,

@@ -15,8 +15,8 @@ export interface ShopSettings {
   logLevel: string;
 }
 
-/** Below the ports that systems hand out, and away from where Postgres and NATS usually are. */
-const [POSTGRES, NATS] = [15432, 14222];
+/** Below the ports that systems hand out, and away from where such servers usually are. */
+const [POSTGRES, NATS, ISSUER] = [15432, 14222, 18443];
 
 const port = (usual: number) => {
   const expected = `a port from 1 to 65535, usually ${usual}`;
@@ -32,6 +32,7 @@ const Environment = z.object({
   EMPORIUM_DIR: z.string().min(1, "a folder").default(join(stateDirectory, "shop")),
   [portSettings.postgres]: port(POSTGRES),
   [portSettings.nats]: port(NATS),
+  [portSettings.issuer]: port(ISSUER),
   [portSettings.orders]: port(50051),
   [portSettings.inventory]: port(50052),
   [portSettings.checkout]: port(50053),

@@ -31,6 +31,8 @@ const programsWithSecret = {
   replay: [...SUPPORT, "stock.write"],
   /** Fills the shelves of a new shop. */
   delivery: ["stock.write"],
+  /** Holds the books against each other. */
+  audit: ["catalogue.read", "orders.read", "support"],
 };
 
 /** Programs that sign with a key (private_key_jwt): the services, with what their own work takes. */
@@ -94,9 +96,17 @@ export async function writeSecret(file: string, content: string): Promise<void> 
   await rename(`${file}.new`, file);
 }
 
-/** What a program with a secret may ask for. */
-export function scopesOf(name: ProgramWithSecret): string {
-  return programsWithSecret[name].join(" ");
+/** What a program may ask for. */
+export function scopesOf(name: ProgramWithKey | ProgramWithSecret): string[] {
+  return isProgramWithSecret(name) ? programsWithSecret[name] : programsWithKey[name];
+}
+
+export function isPerson(name: string): name is PersonName {
+  return Object.hasOwn(people, name);
+}
+
+export function isProgramWithSecret(name: string): name is ProgramWithSecret {
+  return Object.hasOwn(programsWithSecret, name);
 }
 
 /** The people, with their passwords. */

@@ -1,5 +1,6 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Certificates } from "../certificates/certificates.js";
 import { Guard } from "../guard/guard.js";
 import { temporaryDirectory } from "../temporary.js";
 import { type Issuer, signingKeysFile, startIssuer } from "./issuer.js";
@@ -22,8 +23,14 @@ export interface FreshIssuer extends AsyncDisposable {
 export async function freshIssuer(): Promise<FreshIssuer> {
   const folder = await temporaryDirectory(tmpdir(), "emporium-issuer");
   const guard = Guard.start({ remove: folder });
-  const log = join(folder, "issuer.log");
-  const issuer = await startIssuer({ guard, folder: join(folder, "issuer"), log });
+  const certificates = await Certificates.open(join(folder, "certificates"));
+  certificates.trustHere();
+  const issuer = await startIssuer({
+    guard,
+    certificates,
+    folder: join(folder, "issuer"),
+    log: join(folder, "issuer.log"),
+  });
   return {
     issuer,
     rotateKeys: (options) => rotateKeys(signingKeysFile(issuer.folder), options),

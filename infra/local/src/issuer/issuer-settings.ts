@@ -23,6 +23,8 @@ export interface IssuerSettings {
   port: number;
   /** Whom access tokens are for (`aud`). */
   audience: string;
+  certFile: string;
+  keyFile: string;
   /** Every scope of the contract. */
   scopes: string[];
   /** File with its signing keys; a change of it takes effect at once. */

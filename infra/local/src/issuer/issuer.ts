@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { extname, join } from "node:path";
+import type { Certificates } from "../certificates/certificates.js";
 import type { Guard } from "../guard/guard.js";
 import { GuardedServer } from "../guard/guarded-server.js";
 import { launchOnPort } from "../ports.js";
@@ -15,11 +16,13 @@ const GRACE_MS = 3_000;
 const READY = /The issuer is ready/;
 
 /** Whom its access tokens are for. */
-const AUDIENCE = "emporium";
+export const AUDIENCE = "emporium";
 
 /** How the issuer is run. */
 export interface IssuerOptions {
   guard: Guard;
+  /** Of which it takes its own. */
+  certificates: Certificates;
   /** A folder for its keys and for everybody's secrets. */
   folder: string;
   /** The port; any free one where absent. */
@@ -50,16 +53,20 @@ export function signingKeysFile(folder: string): string {
 }
 
 /** Starts the issuer and waits until it takes requests. Keys and secrets are made where there are none. */
-export async function startIssuer({ guard, folder, log, port }: IssuerOptions): Promise<Issuer> {
+export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
+  const { guard, certificates, folder, log, port } = options;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const secrets = await makeSecrets(folder);
   const keysFile = signingKeysFile(folder);
   if (!existsSync(keysFile)) await rotateKeys(keysFile);
+  const { certFile, keyFile } = await certificates.filesOf("issuer");
   const settingsFile = join(folder, "settings.json");
   const launch = async (port: number) => {
     const settings: IssuerSettings = {
       issuer: addressAt(port),
       port,
+      certFile,
+      keyFile,
       audience: AUDIENCE,
       scopes: everyScope,
       keysFile,
@@ -90,5 +97,5 @@ export async function startIssuer({ guard, folder, log, port }: IssuerOptions): 
 }
 
 function addressAt(port: number): string {
-  return `http://127.0.0.1:${port}`;
+  return `https://127.0.0.1:${port}`;
 }

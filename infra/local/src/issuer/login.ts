@@ -25,9 +25,7 @@ const CALLBACK = "http://127.0.0.1/callback";
  */
 export async function login({ url, folder }: IssuerPlace, name: PersonName): Promise<string> {
   const { passwords } = await readSecrets(folder);
-  const client = await openid.discovery(new URL(url), "console", undefined, openid.None(), {
-    execute: [openid.allowInsecureRequests],
-  });
+  const client = await openid.discovery(new URL(url), "console", undefined, openid.None());
   const verifier = openid.randomPKCECodeVerifier();
   const state = openid.randomState();
   const browser = new Browser();
@@ -60,9 +58,9 @@ export async function clientToken(
     name,
     undefined,
     openid.ClientSecretBasic(clientSecrets[name]),
-    { execute: [openid.allowInsecureRequests] },
   );
-  const { access_token } = await openid.clientCredentialsGrant(client, { scope: scopesOf(name) });
+  const scope = scopesOf(name).join(" ");
+  const { access_token } = await openid.clientCredentialsGrant(client, { scope });
   return access_token;
 }
 

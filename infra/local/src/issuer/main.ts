@@ -2,12 +2,13 @@
 
 import { once } from "node:events";
 import { readFileSync, watchFile } from "node:fs";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer } from "node:https";
 import type { IssuerSettings } from "./issuer-settings.ts";
 import { answerLogin } from "./login-page.ts";
 import { createProvider } from "./provider.ts";
 
-/** Milliseconds between two looks at the file with the keys. */
+/** Milliseconds between two looks at the files. */
 const LOOK_MS = 250;
 
 const [settingsFile = ""] = process.argv.slice(2);
@@ -21,7 +22,12 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   else await provider.callback()(request, response);
 }
 
-const server = createServer((request, response) => {
+const certificate = () => ({
+  cert: readFileSync(settings.certFile),
+  key: readFileSync(settings.keyFile),
+});
+
+const server = createServer(certificate(), (request, response) => {
   answer(request, response).catch((error: unknown) => {
     process.stderr.write(`${String(error)}\n`);
     if (!response.headersSent) response.writeHead(400);
@@ -35,6 +41,14 @@ watchFile(settings.keysFile, { interval: LOOK_MS }, () => {
     (renewed) => (provider = renewed),
     (error: unknown) => process.stderr.write(`The keys stay as they were: ${String(error)}\n`),
   );
+});
+
+watchFile(settings.certFile, { interval: LOOK_MS }, () => {
+  try {
+    server.setSecureContext(certificate());
+  } catch (error) {
+    process.stderr.write(`The certificate stays as it was: ${String(error)}\n`);
+  }
 });
 
 // It keeps nothing that a restart would need: who was logged in logs in again.

@@ -45,7 +45,7 @@ export async function runReplay(options: ReplayOptions): Promise<Report> {
     ...product,
     units: product.unitsSold,
   }));
-  using inventory = await shop.client(InventoryService, { as: "replay" });
+  using inventory = await shop.client(InventoryService, { as: "replay", by: "replay" });
   await stockShop({
     inventory,
     importId: newId("imp"),
@@ -54,8 +54,8 @@ export async function runReplay(options: ReplayOptions): Promise<Report> {
   });
   for (const { sku, units } of products) books.loaded.set(sku, units);
 
-  using orders = await shop.client(OrderService, { as: "replay" });
-  using checkout = await shop.client(CheckoutService, { as: "replay" });
+  using orders = await shop.client(OrderService, { as: "replay", by: "replay" });
+  using checkout = await shop.client(CheckoutService, { as: "replay", by: "replay" });
   let done = 0;
   progress?.(done, invoices.length);
   const start = performance.now();

@@ -9,6 +9,7 @@ import type { Certificates } from "../certificates/certificates.js";
 import { Guard } from "../guard/guard.js";
 import type { Server } from "../guard/guarded-server.js";
 import { bootInfrastructure } from "../infrastructure.js";
+import type { IssuerPlace } from "../issuer/login.js";
 import type { Databases } from "../postgres/databases.js";
 import { temporaryDirectory } from "../temporary.js";
 import { type Launch, launchHere, launchProcesses } from "./launch.js";
@@ -20,6 +21,7 @@ export interface Ground {
   databases: Databases;
   natsUrl: string;
   certificates: Certificates;
+  issuer: IssuerPlace;
   eventPrefix: string;
   dataKeysFile: string;
   /** Follows the name of every database. */
@@ -38,25 +40,26 @@ export async function prepareGround(
 ): Promise<Ground> {
   if (config.backing) return takeCorner(config, config.backing, boot);
   const infrastructure = boot.use(await bootInfrastructure(config));
-  const { postgres, nats, certificates, guard, directory } = infrastructure;
+  const { postgres, nats, issuer, certificates, guard, directory } = infrastructure;
   return {
     databases: postgres.databases,
     natsUrl: nats.url,
     certificates,
+    issuer,
     eventPrefix: "emporium",
     dataKeysFile: makeDataKeys(directory),
     suffix: "",
     launch: config.processes
       ? launchProcesses({ guard, logs: join(directory, "logs"), onLine: config.onLine })
       : launchHere(config.settings ?? {}),
-    servers: [postgres, nats],
+    servers: [postgres, nats, issuer],
     lost: guard.lost,
   };
 }
 
 async function takeCorner(
   config: ShopConfig,
-  { databases, natsUrl, certificates }: NonNullable<ShopConfig["backing"]>,
+  { databases, natsUrl, certificates, issuer }: NonNullable<ShopConfig["backing"]>,
   boot: AsyncDisposableStack,
 ): Promise<Ground> {
   const unique = randomBytes(6).toString("hex");
@@ -65,6 +68,7 @@ async function takeCorner(
     databases,
     natsUrl,
     certificates,
+    issuer,
     eventPrefix: `shop-${unique}`,
     dataKeysFile: makeDataKeys(folder),
     suffix: `_${unique}`,

@@ -15,6 +15,8 @@ export interface ServiceStart {
   tlsFiles: TlsFiles;
   databaseUrl: string;
   nats: { servers: string; prefix: string };
+  /** Whose tokens it takes, and the key by which it gets its own. */
+  oidc: { issuer: string; audience: string; keyFile: string };
   /** Where the keys are that data at rest is sealed with. */
   dataKeysFile: string;
   inventoryAddress: string;
@@ -26,7 +28,7 @@ export interface ServiceStart {
 
 /** Settings of the services in this process, beyond what the shop tells them. */
 export interface ServiceSettings {
-  inventory?: Partial<InventoryConfig>;
+  inventory?: Omit<Partial<InventoryConfig>, "oidc">;
   orders?: Partial<OrdersConfig>;
   checkout?: Partial<CheckoutConfig>;
 }
@@ -41,6 +43,11 @@ export function environmentOf(start: ServiceStart): Record<string, string> {
     DATABASE_URL: start.databaseUrl,
     NATS_URL: start.nats.servers,
     EVENT_PREFIX: start.nats.prefix,
+    OIDC_ISSUER_URL: start.oidc.issuer,
+    OIDC_AUDIENCE: start.oidc.audience,
+    OIDC_CLIENT_KEY_FILE: start.oidc.keyFile,
+    // The issuer's certificate is of the same authority here.
+    NODE_EXTRA_CA_CERTS: start.tlsFiles.caFile,
     DATA_KEYS_FILE: start.dataKeysFile,
     INVENTORY_ADDR: start.inventoryAddress,
     ORDERS_ADDR: start.ordersAddress,

@@ -2,6 +2,10 @@ import type { Certificates } from "../certificates/certificates.js";
 import type { Server } from "../guard/guarded-server.js";
 import type { InfrastructureOptions } from "../infrastructure.js";
 import { checkPorts, freePort, type Ports } from "../ports.js";
+import { clientKeyFile } from "../issuer/accounts.js";
+import { AUDIENCE } from "../issuer/issuer.js";
+import type { IssuerPlace } from "../issuer/login.js";
+import { Tokens } from "../issuer/tokens.js";
 import type { Databases } from "../postgres/databases.js";
 import { clientsOf, type ShopClients } from "./clients.js";
 import { prepareDatabase, prepareGround } from "./ground.js";
@@ -16,10 +20,15 @@ import {
 /** What a shop is made of; everything has a default. */
 export interface ShopConfig extends Omit<InfrastructureOptions, "ports"> {
   /**
-   * A Postgres and a NATS that run already, such as `testInfrastructure()`: the shop takes fresh
-   * databases and a fresh event prefix there. Absent, it boots its own.
+   * A Postgres, a NATS and an issuer that run already, such as `testInfrastructure()`: the shop takes
+   * fresh databases and a fresh event prefix there. Absent, it boots its own.
    */
-  backing?: { databases: Databases; natsUrl: string; certificates: Certificates };
+  backing?: {
+    databases: Databases;
+    natsUrl: string;
+    certificates: Certificates;
+    issuer: IssuerPlace;
+  };
   /** Whether every server is a process of its own, as in production, or all are in this one. */
   processes?: boolean;
   /** Servers of each service; one where absent. */
@@ -44,13 +53,15 @@ export interface Shop extends ShopClients, AsyncDisposable {
   readonly addresses: Record<ServiceName, string>;
   /** Every server of a service. */
   readonly replicas: readonly Replica[];
-  /** The same, with Postgres and NATS where the shop has its own. */
+  /** The same, with Postgres, NATS and the issuer where the shop has its own. */
   readonly servers: readonly Server[];
   /** Addresses of the services' databases. */
   readonly databaseUrls: Record<ServiceName, string>;
   readonly natsUrl: string;
   /** Of its services, and of those who call them. */
   readonly certificates: Certificates;
+  /** Who gives its tokens. */
+  readonly issuer: IssuerPlace;
   /** First part of the names of streams and subjects. */
   readonly eventPrefix: string;
   /** Rejects when the guard of its processes is killed. */
@@ -63,7 +74,7 @@ export interface Shop extends ShopClients, AsyncDisposable {
  *
  * @example
  * await using shop = await bootShop({ backing: await testInfrastructure() });
- * using checkout = await shop.client(CheckoutService, { as: "demo" });
+ * using checkout = await shop.client(CheckoutService, { as: "demo", by: "ada" });
  */
 export async function bootShop(config: ShopConfig = {}): Promise<Shop> {
   await using boot = new AsyncDisposableStack();
@@ -86,6 +97,11 @@ export async function bootShop(config: ShopConfig = {}): Promise<Shop> {
         tlsFiles: tlsFiles[name],
         databaseUrl: databaseUrls[name],
         nats: { servers: ground.natsUrl, prefix: ground.eventPrefix },
+        oidc: {
+          issuer: ground.issuer.url,
+          audience: AUDIENCE,
+          keyFile: clientKeyFile(ground.issuer.folder, name),
+        },
         dataKeysFile: ground.dataKeysFile,
         inventoryAddress,
         ordersAddress,
@@ -107,16 +123,17 @@ export async function bootShop(config: ShopConfig = {}): Promise<Shop> {
   await Promise.race([started, ground.lost, abortion(config.signal)]);
 
   const running = boot.move();
-  const { natsUrl, certificates, eventPrefix, lost } = ground;
+  const { natsUrl, certificates, issuer, eventPrefix, lost } = ground;
   const addresses = await forEachService((name) => gRpcName(hosts[name]));
   return {
-    ...clientsOf(addresses, certificates),
+    ...clientsOf(addresses, certificates, new Tokens(issuer)),
     addresses,
     replicas,
     servers: [...ground.servers, ...replicas],
     databaseUrls,
     natsUrl,
     certificates,
+    issuer,
     eventPrefix,
     lost,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
