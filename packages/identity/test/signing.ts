@@ -1,8 +1,8 @@
-import { type FreshIssuer, readKeys, signingKeysFile } from "@emporium/local/test";
+import { type IssuerPlace, readKeys, signingKeysFile } from "@emporium/local/test";
 import { importJWK, type JWTHeaderParameters, type JWTPayload, SignJWT } from "jose";
 
 /** Signs tokens as an issuer does, with its very key, but says whatever a test wants. */
-export async function signerOf({ issuer }: Pick<FreshIssuer, "issuer">) {
+export async function signerOf({ issuer }: { issuer: IssuerPlace }) {
   const [jwk] = (await readKeys(signingKeysFile(issuer.folder))).keys;
   const key = await importJWK(jwk!, "ES256");
   const header = { alg: "ES256", typ: "at+jwt", kid: jwk!.kid! };

@@ -54,7 +54,7 @@ export class Certificates {
 
   /** Makes `fetch` of this process trust the authority; a process of its own has NODE_EXTRA_CA_CERTS. */
   trustHere(): void {
-    setDefaultCACertificates([...getCACertificates("default"), this.authority.certificate]);
+    setDefaultCACertificates([...getCACertificates("default"), this.#authority.certificate]);
   }
 
   /** Replaces all certificates by new ones, with new keys; who uses them takes them within seconds. */
