@@ -26,9 +26,9 @@ beforeAll(async () => {
     backing,
     replicas: { inventory: 2, orders: 2, checkout: 2 },
   });
-  inventory = await shop.client(InventoryService, { as: "test" });
-  orders = await shop.client(OrderService, { as: "test" });
-  checkout = await shop.client(CheckoutService, { as: "test" });
+  inventory = await shop.client(InventoryService, { as: "test", by: "admin" });
+  orders = await shop.client(OrderService, { as: "test", by: "support" });
+  checkout = await shop.client(CheckoutService, { as: "test", by: "support" });
 });
 
 afterAll(async () => {

@@ -39,8 +39,8 @@ beforeAll(async () => {
   const backing = await testInfrastructure();
   [shop, next] = await Promise.all([bootShop({ backing }), tomorrow()]);
   todays = {
-    orders: await shop.client(OrderService, { as: "test" }),
-    checkout: await shop.client(CheckoutService, { as: "test" }),
+    orders: await shop.client(OrderService, { as: "test", by: "support" }),
+    checkout: await shop.client(CheckoutService, { as: "test", by: "support" }),
   };
 });
 

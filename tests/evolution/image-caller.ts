@@ -16,7 +16,7 @@ export class ImageCaller implements Disposable {
   ) {}
 
   static async of(image: FileRegistry, shop: ShopClients): Promise<ImageCaller> {
-    const as = { as: "test" };
+    const as = { as: "test", by: "admin" } as const;
     return new ImageCaller(
       await shop.client(serviceOf(image, InventoryService), as),
       await shop.client(serviceOf(image, OrderService), as),

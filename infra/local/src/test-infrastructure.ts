@@ -92,3 +92,4 @@ export { type FreshIssuer, freshIssuer } from "./issuer/fresh-issuer.js";
 export { signingKeysFile } from "./issuer/issuer.js";
 export { clientToken, type IssuerPlace, login } from "./issuer/login.js";
 export { readKeys } from "./issuer/signing-keys.js";
+export { type Principal, Tokens } from "./issuer/tokens.js";

@@ -22,7 +22,7 @@ beforeAll(async () => {
     units: 50n,
     unitsSold: 0n,
   });
-  using inventory = await shop.client(InventoryService, { as: "test" });
+  using inventory = await shop.client(InventoryService, { as: "test", by: "admin" });
   await stockShop({
     inventory,
     importId: newId("imp"),
@@ -33,7 +33,7 @@ beforeAll(async () => {
 afterAll(() => stack.disposeAsync());
 
 async function buy(sku: string, paymentToken = "tok_approve") {
-  using checkout = await shop.client(CheckoutService, { as: "test" });
+  using checkout = await shop.client(CheckoutService, { as: "test", by: "support" });
   const checkoutId = newId("chk");
   const basket = { case: "cart" as const, value: { lines: [{ sku, quantity: 3n }] } };
   const { checkout: bought } = await checkout.completeOrder({
@@ -54,7 +54,7 @@ async function query(service: keyof Shop["databaseUrls"], sql: string): Promise<
 }
 
 test("the books of a shop that bought, refused and took back agree", async () => {
-  using orders = await shop.client(OrderService, { as: "test" });
+  using orders = await shop.client(OrderService, { as: "test", by: "support" });
   await buy("TEA");
   await expect(buy("TEA", "tok_decline")).rejects.toThrow("declined");
   const { orderId } = await buy("CUP");

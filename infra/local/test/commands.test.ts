@@ -169,7 +169,7 @@ test(
 
     const [shown] = await dlq("show", String(one?.eventId));
     expect(shown).toMatchObject({ type: "emporium.orders.v1.OrderPlaced", aggregateId: orderId });
-    expect(shown?.payload).toMatchObject({ order: { orderId, customerId: "demo" } });
+    expect(shown?.payload).toMatchObject({ order: { orderId, customerId: "17850" } });
 
     for (const service of ["inventory", "checkout"] as const)
       await query(

@@ -139,8 +139,9 @@ export async function programsWith({ clientSecrets }: Secrets, folder: string): 
 }
 
 function itself(client_id: string, scopes: string[]): Program {
+  const scope = scopes.length > 0 && { scope: scopes.join(" ") };
   const grant_types = ["client_credentials"];
-  return { client_id, grant_types, redirect_uris: [], response_types: [], scope: scopes.join(" ") };
+  return { client_id, grant_types, redirect_uris: [], response_types: [], ...scope };
 }
 
 /** The web page and the command line, for people: code and PKCE on any port of this machine. */
