@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { relative } from "node:path";
+import { join, relative } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { Server } from "../guard/guarded-server.js";
@@ -80,6 +80,7 @@ function overview(shop: Shop, { directory, ports }: ShopSettings): string {
     ...shop.replicas.map(({ label, address, pid }) => [label, address, `gRPC, process ${pid}`]),
     ["postgres", `127.0.0.1:${ports.postgres}`, "databases inventory, orders, checkout"],
     ["nats", `127.0.0.1:${ports.nats}`, "JetStream"],
+    ["issuer", `127.0.0.1:${ports.issuer}`, "OpenID Connect, https"],
   ];
   const folder = relative(process.cwd(), directory) || directory;
   return [
@@ -88,6 +89,7 @@ function overview(shop: Shop, { directory, ports }: ShopSettings): string {
       ([what = "", where = "", more]) => `  ${what.padEnd(10)} ${where.padEnd(16)} ${more}`,
     ),
     `\n  data and logs in ${folder}`,
+    `  who can log in, and how: ${join(folder, "issuer/secrets.json")}`,
     "  buy something: npm run demo    stop: Ctrl-C    start over: npm start -- --fresh\n",
   ].join("\n");
 }
