@@ -42,6 +42,7 @@ export interface FinishedClientCall extends ClientCall {
  * Is told of every call that a client makes, and of every attempt. It must not throw, and should be
  * quick.
  *
+ * @experimental
  * @example
  * createGrpcClient(OrderService, {
  *   address,

@@ -132,7 +132,12 @@ export class CallContext implements HandlerContext {
   }
 }
 
-/** The incoming call that the running code works for; `undefined` outside of any. */
+/**
+ * The incoming call that the running code works for; `undefined` outside of any.
+ *
+ * @example
+ * log.info({ method: currentCall()?.method.name, peer: currentCall()?.peer });
+ */
 export function currentCall(): CallContext | undefined {
   const store = current.getStore();
   return store instanceof CallContext ? store : undefined;

@@ -8,6 +8,7 @@ import { policyOf } from "./policy.js";
  * calls as OpenTelemetry's semantic conventions for RPC say (`rpc.client.call.duration`). Times are in
  * seconds. Without an SDK it costs next to nothing.
  *
+ * @experimental
  * @example
  * createGrpcClient(OrderService, { address, observers: [clientMetrics()] });
  */

@@ -48,6 +48,9 @@ const httpCodes: Record<number, Code> = {
  * - what `isAway` knows: UNAVAILABLE with `google.rpc.RetryInfo`, the error itself in the log
  * - an abort: CANCELLED, or DEADLINE_EXCEEDED for a timeout
  * - anything else: INTERNAL with an id; the text goes to the log under the same id and nowhere else
+ *
+ * @example
+ * toConnectError(new NotFoundException("No such order"), log).code; // Code.NotFound
  */
 export function toConnectError(error: unknown, log: ErrorLog, isAway?: AwayCheck): ConnectError {
   if (error instanceof ConnectError)

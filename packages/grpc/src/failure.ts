@@ -89,7 +89,12 @@ export function createFailure<Reason extends number = number>(schema: DescEnum):
  */
 export const engineFailure: Failure<EngineReason> = createFailure<EngineReason>(EngineReasonSchema);
 
-/** Name of an enum value without the prefix that proto style asks for. */
+/**
+ * Name of an enum value without the prefix that proto style asks for.
+ *
+ * @example
+ * shortName(ReasonSchema, "REASON_OUT_OF_STOCK"); // "OUT_OF_STOCK"
+ */
 export function shortName(schema: DescEnum, valueName: string): string {
   return schema.sharedPrefix ? valueName.slice(schema.sharedPrefix.length) : valueName;
 }

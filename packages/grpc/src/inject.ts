@@ -7,7 +7,14 @@ export interface GrpcClientRegistration extends GrpcClientOptions {
   service: DescService;
 }
 
-/** Under which token Nest knows the client of a service. */
+/**
+ * Under which token Nest knows the client of a service.
+ *
+ * @example
+ * Test.createTestingModule({ imports: [OrdersModule] })
+ *   .overrideProvider(clientToken(InventoryService))
+ *   .useValue(createClient(InventoryService, createRouterTransport(routes)));
+ */
 export function clientToken(service: DescService): string {
   return `GrpcClient<${service.typeName}>`;
 }

@@ -85,7 +85,12 @@ export interface CallLogSink {
 /** Codes that say that the server, and not its caller, is in trouble. */
 const TROUBLE = new Set(["UNKNOWN", "INTERNAL", "DATA_LOSS", "UNAVAILABLE", "RESOURCE_EXHAUSTED"]);
 
-/** Writes one line for each call: method, code, milliseconds, and who called. */
+/**
+ * Writes one line for each call: method, code, milliseconds, and who called.
+ *
+ * @example
+ * new GrpcServer({ ..., observers: [callLog(pino())] });
+ */
 export function callLog(log: CallLogSink): CallObserver {
   return ({ method, code, durationMs, peer }) => {
     const fields = {

@@ -3,7 +3,12 @@ export const TRUST_DOMAIN = "emporium.example";
 
 const NAME = new RegExp(`^URI:spiffe://${TRUST_DOMAIN.replaceAll(".", "\\.")}/([a-z0-9-]{1,63})$`);
 
-/** The name that a service or program bears in its certificate (SPIFFE-ID 2.1). */
+/**
+ * The name that a service or program bears in its certificate (SPIFFE-ID 2.1).
+ *
+ * @example
+ * spiffeId("orders"); // "spiffe://emporium.example/orders"
+ */
 export function spiffeId(name: string): string {
   return `spiffe://${TRUST_DOMAIN}/${name}`;
 }

@@ -10,7 +10,11 @@ const WINDOW_MS = 1_000;
 /** Codes that count as errors of the server. */
 const TROUBLE = new Set([Code.Unknown, Code.Internal, Code.Unavailable, Code.DataLoss]);
 
-/** How load is measured, where it differs from the engine's way. */
+/**
+ * How load is measured, where it differs from the engine's way.
+ *
+ * @experimental
+ */
 export interface LoadReportOptions {
   /**
    * How much of what the process can do it does, 0 to 1, over the last second; the share of time in
@@ -24,6 +28,7 @@ export interface LoadReportOptions {
  * `endpoint-load-metrics-bin` (ORCA per call, gRFC A51): calls and errors a second, and utilisation.
  * Clients with `weighted_round_robin` send it calls in proportion to what it can take.
  *
+ * @experimental
  * @example
  * new GrpcServer({ ..., interceptors: [loadReports()] });
  */

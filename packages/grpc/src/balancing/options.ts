@@ -13,6 +13,8 @@ import { REPLICA_POLICY, type ReplicaPolicyConfig } from "./replica-policy.js";
  *   by default) and for `expirationMs` (180 s); `errorPenalty` is how much a replica's error rate
  *   adds to its utilisation (1).
  * - `pick_first`: the first one that is there gets all; no outlier detection.
+ *
+ * @experimental
  */
 export type LoadBalancing =
   | { policy: "round_robin" }
@@ -25,7 +27,11 @@ export type LoadBalancing =
     }
   | { policy: "pick_first"; shuffle?: boolean };
 
-/** When a replica that fails gets no calls for a while (gRFC A50). */
+/**
+ * When a replica that fails gets no calls for a while (gRFC A50).
+ *
+ * @experimental
+ */
 export interface OutlierDetection {
   /** Milliseconds between two looks at how calls went. */
   intervalMs: number;
@@ -44,6 +50,8 @@ export interface OutlierDetection {
 /**
  * Numbers that hold unless a client is given others. gRFC A50's own want five replicas and 50 to 100
  * calls in ten seconds, which a small deployment never has.
+ *
+ * @experimental
  */
 export const defaultOutlierDetection: OutlierDetection = {
   intervalMs: 5_000,
@@ -54,7 +62,11 @@ export const defaultOutlierDetection: OutlierDetection = {
   minCalls: 10,
 };
 
-/** How a client spreads its calls. */
+/**
+ * How a client spreads its calls.
+ *
+ * @experimental
+ */
 export interface BalancingOptions {
   /** Which replica gets the next call; round robin unless said otherwise. */
   loadBalancing?: LoadBalancing;
