@@ -1,9 +1,10 @@
 import { parseArgs } from "node:util";
+import { benchTokens } from "./auth/tokens.js";
 import { benchRpc } from "./rpc/rpc.js";
 import type { Bench } from "./ratios.js";
 
 /** `npm run bench -- <name> [--json] [--quick]`. */
-const benches: Record<string, Bench> = { rpc: benchRpc };
+const benches: Record<string, Bench> = { auth: benchTokens, rpc: benchRpc };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
