@@ -60,9 +60,13 @@ function methodProblems(method: DescMethod, enums: DescEnum[]): string[] {
   );
   check(hasOption(method, access), "does not say who may call it (access)");
   check(hasOption(method, failures), "does not say how it may fail (failures)");
-  const { scopes, owner } = getOption(method, access);
+  const { scopes, owner, delegates } = getOption(method, access);
   check(scopes.length > 0, "access names no scope");
   check(owner !== Owner.UNSPECIFIED, "access does not say whose the thing is (owner)");
+  check(
+    delegates.length === 0 || owner === Owner.CUSTOMER,
+    "access names delegates, but no owner whom they could stand in for",
+  );
   const known = reasonEnum(method.parent, enums)?.values.map(({ localName }) => localName) ?? [];
   for (const name of getOption(method, failures).reasons)
     check(known.includes(name), `failures names ${name}, which is no reason of its package`);

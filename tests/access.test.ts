@@ -6,7 +6,7 @@ import {
   getOption,
 } from "@bufbuild/protobuf";
 import type { CallOptions } from "@connectrpc/connect";
-import { CheckoutService } from "@emporium/contracts/checkout/v1";
+import { CheckoutService, CheckoutState, CheckoutStepKind } from "@emporium/contracts/checkout/v1";
 import { ServerReflection } from "@emporium/contracts/grpc/reflection/v1";
 import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { access, type AccessPolicy, Owner } from "@emporium/contracts/options/v1";
@@ -24,6 +24,7 @@ import {
   SignJWT,
   UnsecuredJWT,
 } from "jose";
+import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 /**
@@ -92,6 +93,29 @@ describe.each(
     }
     expect(outcomes).toEqual(expected);
   });
+});
+
+test("what a customer began is finished with checkout's own token when nobody is there", async () => {
+  using checkout = await shop.client(CheckoutService, { as: "gateway", by: "support" });
+  const { checkoutId } = known as { checkoutId: string };
+  const database = new Client(shop.databaseUrls.checkout);
+  await database.connect();
+  try {
+    // As a process leaves it that died before it wrote the end down.
+    await database.query(
+      `UPDATE checkouts SET state = 'RUNNING', end_time = NULL, lease_until = '-infinity',
+         lease_owner = gen_random_uuid() WHERE checkout_id = $1`,
+      [checkoutId],
+    );
+  } finally {
+    await database.end();
+  }
+  const now = async () => {
+    const { checkout: row, steps } = await checkout.getCheckout({ checkoutId });
+    const kinds = steps.map(({ kind }) => CheckoutStepKind[kind]);
+    return { state: CheckoutState[row!.state], takenOver: kinds.includes("TAKEN_OVER") };
+  };
+  await expect.poll(now, { timeout: 30_000 }).toEqual({ state: "COMPLETED", takenOver: true });
 });
 
 function expectedFor(policy: AccessPolicy, { as, token, valid }: Principal): string {

@@ -64,6 +64,13 @@ test.each([
     "does not say who may call it",
   ],
   [
+    "a delegate for what is nobody's",
+    service,
+    "owner: OWNER_NONE",
+    'owner: OWNER_NONE\n      delegates: ["checkout"]',
+    "access names delegates, but no owner",
+  ],
+  [
     "a method without failures",
     service,
     "option (emporium.options.v1.failures) = {};",
