@@ -2,8 +2,10 @@ import type { ServerOptions } from "@grpc/grpc-js";
 
 /** How much one peer may take of a server. grpc-js sets no limit unless told. */
 export interface ServerLimits {
-  /** Bytes of one message, decompressed. */
+  /** Bytes of one message that comes in, decompressed. */
   maxMessageBytes: number;
+  /** Bytes of one message that goes out. */
+  maxReplyBytes: number;
   /** Bytes of the metadata of one call (gRPC suggests 8 KiB). */
   maxMetadataBytes: number;
   /** Calls at once on one connection. */
@@ -23,6 +25,7 @@ export interface ServerLimits {
 /** Limits that hold unless a server is given others; after Envoy's advice for edges. */
 export const defaultLimits: ServerLimits = {
   maxMessageBytes: 4 * 1024 * 1024,
+  maxReplyBytes: 4 * 1024 * 1024,
   maxMetadataBytes: 8 * 1024,
   maxConcurrentStreams: 100,
   maxConnectionAgeMs: 30 * 60_000,
@@ -36,7 +39,7 @@ export const defaultLimits: ServerLimits = {
 export function toServerOptions(limits: ServerLimits): ServerOptions {
   return {
     "grpc.max_receive_message_length": limits.maxMessageBytes,
-    "grpc.max_send_message_length": limits.maxMessageBytes,
+    "grpc.max_send_message_length": limits.maxReplyBytes,
     "grpc.max_metadata_size": limits.maxMetadataBytes,
     "grpc.max_concurrent_streams": limits.maxConcurrentStreams,
     "grpc.max_connection_age_ms": limits.maxConnectionAgeMs,
