@@ -3,7 +3,7 @@ import { create, createRegistry, type Message } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { type CallOptions, Code, ConnectError } from "@connectrpc/connect";
 import * as grpc from "@grpc/grpc-js";
-import { createGrpcClient } from "../../src/index.js";
+import { createGrpcClient, type TlsSource } from "../../src/index.js";
 import {
   type ClientCompatRequest,
   ClientCompatRequestSchema,
@@ -34,19 +34,26 @@ const types = createRegistry(file_connectrpc_conformance_v1_service);
 type Answer = Message & { payload?: ConformancePayload };
 type AnyCall = (input: unknown, options: CallOptions) => Promise<Answer> | AsyncIterable<Answer>;
 
+/** The certificates that the runner hands out. */
+function tlsOf({ clientTlsCreds, serverTlsCert }: ClientCompatRequest): TlsSource {
+  const text = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString();
+  const material = {
+    certificate: text(clientTlsCreds?.cert),
+    privateKey: text(clientTlsCreds?.key),
+    certificateAuthorities: text(serverTlsCert),
+  };
+  return {
+    current: () => material,
+    onChange: () => ({ [Symbol.dispose]: () => undefined }),
+    nameOf: () => "conformance",
+  };
+}
+
 function connectTo(request: ClientCompatRequest) {
-  const { clientTlsCreds, serverTlsCert, messageReceiveLimit } = request;
-  const pem = (bytes: Uint8Array | undefined) => (bytes ? Buffer.from(bytes) : null);
+  const { serverTlsCert, messageReceiveLimit } = request;
   return createGrpcClient(ConformanceService, {
     address: `${request.host}:${request.port}`,
-    credentials:
-      serverTlsCert.length > 0
-        ? grpc.credentials.createSsl(
-            pem(serverTlsCert),
-            pem(clientTlsCreds?.key),
-            pem(clientTlsCreds?.cert),
-          )
-        : grpc.credentials.createInsecure(),
+    ...(serverTlsCert.length > 0 ? { tls: { source: tlsOf(request), server: "conformance" } } : {}),
     channelOptions: {
       "grpc.use_local_subchannel_pool": 1,
       ...(messageReceiveLimit ? { "grpc.max_receive_message_length": messageReceiveLimit } : {}),

@@ -3,6 +3,7 @@ import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf"
 import { anyPack } from "@bufbuild/protobuf/wkt";
 import { ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import * as grpc from "@grpc/grpc-js";
+import type { TlsSource } from "../../src/index.js";
 import { handlers, startTestServer } from "../../src/testing.js";
 import {
   type ServerCompatRequest,
@@ -133,22 +134,26 @@ const conformance: Partial<ServiceImpl<typeof ConformanceService>> = {
   },
 };
 
-function credentialsOf({ useTls, clientTlsCert, serverCreds }: ServerCompatRequest) {
-  if (!useTls) return grpc.ServerCredentials.createInsecure();
-  const pair = {
-    cert_chain: Buffer.from(serverCreds!.cert),
-    private_key: Buffer.from(serverCreds!.key),
+/** The certificates that the runner hands out. */
+function tlsOf({ clientTlsCert, serverCreds }: ServerCompatRequest): TlsSource {
+  const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
+  const material = {
+    certificate: text(serverCreds!.cert),
+    privateKey: text(serverCreds!.key),
+    certificateAuthorities: text(clientTlsCert),
   };
-  return clientTlsCert.length > 0
-    ? grpc.ServerCredentials.createSsl(Buffer.from(clientTlsCert), [pair], true)
-    : grpc.ServerCredentials.createSsl(null, [pair], false);
+  return {
+    current: () => material,
+    onChange: () => ({ [Symbol.dispose]: () => undefined }),
+    nameOf: () => "conformance",
+  };
 }
 
 const { value: wanted } = await readMessages(ServerCompatRequestSchema).next();
 const request = wanted as ServerCompatRequest;
 const server = await startTestServer(
   {
-    credentials: credentialsOf(request),
+    ...(request.useTls ? { tls: tlsOf(request) } : {}),
     ...(request.messageReceiveLimit
       ? { limits: { maxMessageBytes: request.messageReceiveLimit } }
       : {}),
