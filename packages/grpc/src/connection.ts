@@ -29,12 +29,18 @@ export class Connection {
   #read = 0;
   #written = 0;
   #suspect = false;
+  #closed = false;
 
   constructor(
     readonly socket: Socket,
     private readonly limits: ServerLimits,
     private readonly refuse: (cause: Refusal) => void,
-  ) {}
+  ) {
+    // What nghttp2 ends by itself reaches the socket as its error.
+    socket.on("error", ({ code }: NodeJS.ErrnoException) => {
+      if (code?.startsWith("ERR_HTTP2")) this.close("protocol");
+    });
+  }
 
   /** A call has come in, whose request must be over by then (milliseconds since the epoch). */
   open(stream: ServerHttp2Stream, latest: number): void {
@@ -51,8 +57,7 @@ export class Connection {
     if (rstCode === 0 && !aborted) return;
     const { calls } = this.#second;
     const resets = ++this.#second.resets;
-    if (resets > this.limits.maxResetsPerSecond && resets * 2 > calls)
-      this.close(BROKEN.has(rstCode) ? "broken_streams" : "rapid_reset");
+    if (resets > this.limits.maxResetsPerSecond && resets * 2 > calls) this.close("rapid_reset");
   }
 
   /** Looks at it once a second; `now` is in milliseconds since the epoch. */
@@ -73,9 +78,11 @@ export class Connection {
 
   /** Ends it at once: GOAWAY where HTTP/2 is spoken. */
   close(cause: Refusal): void {
-    if (this.socket.destroyed) return;
+    if (this.#closed) return;
+    this.#closed = true;
     this.refuse(cause);
-    this.#session?.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    // Node takes a code alone as well, and says it in the GOAWAY; its types do not know.
+    this.#session?.destroy(constants.NGHTTP2_ENHANCE_YOUR_CALM as never);
     if (!this.#session) this.socket.destroy();
   }
 
@@ -113,14 +120,6 @@ export class Connection {
     stream.close(constants.NGHTTP2_NO_ERROR);
   }
 }
-
-/** Codes that a stream ends with when its peer broke the rules of HTTP/2 in it. */
-const BROKEN = new Set([
-  constants.NGHTTP2_PROTOCOL_ERROR,
-  constants.NGHTTP2_FLOW_CONTROL_ERROR,
-  constants.NGHTTP2_STREAM_CLOSED,
-  constants.NGHTTP2_FRAME_SIZE_ERROR,
-]);
 
 /** Headers of an answer that is a status alone. */
 export function status(code: number, message: string) {

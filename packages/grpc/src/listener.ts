@@ -27,6 +27,8 @@ export interface ListenerOptions extends Pick<Behind, "longestOf" | "now"> {
 /** A port that is listened on. */
 export interface Listener {
   readonly port: number;
+  /** Connections that are open. */
+  readonly connections: number;
   /** Takes no more connections, and resolves when the last one is gone. */
   close(): Promise<void>;
   /** Ends the connections that are left. */
@@ -93,6 +95,9 @@ export async function listen(
     const port = await bind(listener, place);
     return {
       port,
+      get connections() {
+        return connections.size;
+      },
       async close() {
         const closed = once(listener, "close");
         listener.close();

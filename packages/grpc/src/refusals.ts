@@ -15,10 +15,10 @@ export type Refusal =
   | "stranger"
   /** Bytes, and no call among them. */
   | "no_call"
+  /** What nghttp2 and Node end by themselves: broken rules, and some floods (CVE-2025-8671). */
+  | "protocol"
   /** Calls opened to be given up (CVE-2023-44487). */
   | "rapid_reset"
-  /** Calls opened to make the server reset them (CVE-2025-8671). */
-  | "broken_streams"
   /** A flood of PING frames. */
   | "ping"
   /** A flood of SETTINGS frames. */

@@ -134,6 +134,11 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
     return this.#serving.calls.size;
   }
 
+  /** Connections that are open. */
+  get connections(): number {
+    return this.#listeners.reduce((sum, listener) => sum + listener.connections, 0);
+  }
+
   /** Adds a service outside of Nest, before `listen`. Methods without a handler are UNIMPLEMENTED. */
   addService<Service extends DescService>(
     service: Service,
