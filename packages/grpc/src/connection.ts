@@ -33,6 +33,8 @@ export class Connection {
 
   constructor(
     readonly socket: Socket,
+    /** Calls of all connections that the peer has. */
+    private readonly peer: { calls: number },
     private readonly limits: ServerLimits,
     private readonly refuse: (cause: Refusal) => void,
   ) {
@@ -42,18 +44,23 @@ export class Connection {
     });
   }
 
-  /** A call has come in, whose request must be over by then (milliseconds since the epoch). */
-  open(stream: ServerHttp2Stream, latest: number): void {
+  /**
+   * A call has come in, whose request must be over by then (milliseconds since the epoch). False where
+   * its peer has too many.
+   */
+  open(stream: ServerHttp2Stream, latest: number): boolean {
     if (!this.#session && stream.session) this.#watch(stream.session as ServerHttp2Session);
     this.#second.calls++;
     this.#streams.set(stream, latest);
     if (this.#suspect) this.#countPayload(stream);
+    return ++this.peer.calls <= this.limits.maxCallsPerPeer;
   }
 
   /** A call is over, one way or the other. */
   ended(stream: ServerHttp2Stream): void {
     this.#streams.delete(stream);
-    const { rstCode = 0, aborted } = stream;
+    this.peer.calls--;
+    const { rstCode, aborted } = stream;
     if (rstCode === 0 && !aborted) return;
     const { calls } = this.#second;
     const resets = ++this.#second.resets;
@@ -114,7 +121,7 @@ export class Connection {
   }
 
   #endHalfSent(stream: ServerHttp2Stream): void {
-    this.#streams.delete(stream);
+    this.#streams.set(stream, Infinity);
     this.refuse("half_sent");
     if (!stream.headersSent) stream.respond(status(4, "Deadline exceeded"), { endStream: true });
     stream.close(constants.NGHTTP2_NO_ERROR);

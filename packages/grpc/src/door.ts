@@ -50,7 +50,11 @@ subscribe("http2.server.stream.created", (message) => {
   if (!owned) return;
   const { connection, behind } = owned;
   const longest = behind.longestOf(String(headers[":path"]));
-  connection.open(stream, behind.now() + (longest ?? 0) + SLACK_MS);
+  if (!connection.open(stream, behind.now() + (longest ?? 0) + SLACK_MS)) {
+    behind.refuse("calls_of_peer");
+    stream.close(constants.NGHTTP2_REFUSED_STREAM);
+    return;
+  }
   // grpc-js says by itself that a method is not there, and that a content type is another's.
   if (longest !== undefined) refuseIfWrong(stream, headers, behind);
 });

@@ -26,10 +26,14 @@ export interface ServerLimits {
   maxConnectionsPerPeer: number;
   /** Connections at once from one address that are not through the TLS handshake. */
   maxHandshakesPerPeer: number;
+  /** Calls at once from one address. */
+  maxCallsPerPeer: number;
   /** Milliseconds that a peer has to prove who it is, and to speak HTTP/2. */
   handshakeTimeoutMs: number;
   /** Bytes that a peer may have under way on one connection before they are read. */
   connectionWindowBytes: number;
+  /** Connections of one address closed for a flood, after which it is kept out for 10 s. */
+  maxFloodsPerPeer: number;
   /** PING frames a second on one connection. Those that measure bandwidth come often. */
   maxPingsPerSecond: number;
   /** SETTINGS frames a second on one connection. */
@@ -57,8 +61,10 @@ export const defaultLimits: ServerLimits = {
   maxConnections: 4_000,
   maxConnectionsPerPeer: 500,
   maxHandshakesPerPeer: 100,
+  maxCallsPerPeer: 4_000,
   handshakeTimeoutMs: 10_000,
   connectionWindowBytes: 1024 * 1024,
+  maxFloodsPerPeer: 5,
   maxPingsPerSecond: 1_000,
   maxSettingsPerSecond: 100,
   maxResetsPerSecond: 200,

@@ -4,8 +4,8 @@ import * as grpc from "@grpc/grpc-js";
 import { Connection } from "./connection.js";
 import { type Behind, guard } from "./door.js";
 import type { ServerLimits } from "./limits.js";
-import { Peers } from "./peers.js";
-import type { Refusals } from "./refusals.js";
+import { peerOf, Peers } from "./peers.js";
+import { floods, type Refusals } from "./refusals.js";
 import { tlsGate } from "./tls-listener.js";
 import type { TlsSource } from "./tls.js";
 
@@ -54,9 +54,13 @@ export async function listen(
   const peers = new Peers(limits);
   const connections = new Set<Connection>();
   const letIn = (socket: Socket) => {
-    const peer = socket.remoteAddress;
-    const refuse: Behind["refuse"] = (cause) => refusals.add(cause, peer);
-    const connection = new Connection(socket, limits, refuse);
+    const { remoteAddress } = socket;
+    const peer = peerOf(socket);
+    const refuse: Behind["refuse"] = (cause) => {
+      refusals.add(cause, remoteAddress);
+      if (floods.has(cause)) peers.flooded(peer);
+    };
+    const connection = new Connection(socket, peers.of(socket), limits, refuse);
     connections.add(connection);
     socket.once("close", () => connections.delete(connection));
     guard(connection, { ...options, ...limits, refuse });

@@ -2,11 +2,23 @@ import { isIPv6, type Socket } from "node:net";
 import type { ServerLimits } from "./limits.js";
 import type { Refusal } from "./refusals.js";
 
+/** Milliseconds after its last flood in which a peer may still be kept out. */
+const FLOODS_REMEMBERED_MS = 10_000;
+
+/** What one address has now. */
+interface Peer {
+  connections: number;
+  handshakes: number;
+  calls: number;
+}
+
 /** Who is connected, by address, and how many of their connections are not through the handshake. */
 export class Peers {
-  readonly #peers = new Map<string, { connections: number; handshakes: number }>();
+  readonly #peers = new Map<string, Peer>();
   /** Connections whose handshake is under way, by address and port. */
   readonly #knocking = new Map<string, Socket>();
+  /** Connections of an address that were closed for a flood, and until when that is remembered. */
+  readonly #floods = new Map<string, { count: number; until: number }>();
   #connections = 0;
 
   constructor(private readonly limits: ServerLimits) {}
@@ -15,7 +27,9 @@ export class Peers {
   refusal(socket: Socket): Refusal | undefined {
     const { maxConnections, maxConnectionsPerPeer, maxHandshakesPerPeer } = this.limits;
     if (this.#connections >= maxConnections) return "connections";
-    const peer = this.#peers.get(peerOf(socket));
+    const name = peerOf(socket);
+    if (this.#floodsOf(name) >= this.limits.maxFloodsPerPeer) return "flooder";
+    const peer = this.#peers.get(name);
     if (!peer) return undefined;
     if (peer.connections >= maxConnectionsPerPeer) return "connections_of_peer";
     if (peer.handshakes >= maxHandshakesPerPeer) return "handshakes_of_peer";
@@ -26,7 +40,7 @@ export class Peers {
   add(socket: Socket, shakesHands: boolean): void {
     const name = peerOf(socket);
     const place = placeOf(socket);
-    const peer = this.#peers.get(name) ?? { connections: 0, handshakes: 0 };
+    const peer = this.#peers.get(name) ?? { connections: 0, handshakes: 0, calls: 0 };
     this.#peers.set(name, peer);
     this.#connections++;
     peer.connections++;
@@ -41,9 +55,28 @@ export class Peers {
     });
   }
 
+  /** Who has a connection that is counted. */
+  of(socket: Socket): Peer {
+    return this.#peers.get(peerOf(socket))!;
+  }
+
   /** The handshake of the connection that this socket speaks over is done. */
   arrived(socket: Socket): void {
     if (this.#knocking.delete(placeOf(socket))) this.#peers.get(peerOf(socket))!.handshakes--;
+  }
+
+  /** A connection of this peer's had to be closed for a flood. */
+  flooded(name: string): void {
+    const count = this.#floodsOf(name) + 1;
+    this.#floods.set(name, { count, until: Date.now() + FLOODS_REMEMBERED_MS });
+  }
+
+  #floodsOf(name: string): number {
+    const floods = this.#floods.get(name);
+    if (!floods) return 0;
+    if (floods.until > Date.now()) return floods.count;
+    this.#floods.delete(name);
+    return 0;
   }
 
   /** Ends the connections that are not through the handshake. */
@@ -56,8 +89,8 @@ function placeOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
 }
 
-/** Who has an IPv6 address has the other 2^64 of its network as well. */
-function peerOf({ remoteAddress = "" }: Socket): string {
+/** Who a connection is counted for. Who has an IPv6 address has the other 2^64 of its network too. */
+export function peerOf({ remoteAddress = "" }: Socket): string {
   if (!isIPv6(remoteAddress)) return remoteAddress;
   const mapped = /^::ffff:([\d.]+)$/i.exec(remoteAddress)?.[1];
   if (mapped) return mapped;

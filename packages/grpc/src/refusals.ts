@@ -7,6 +7,10 @@ export type Refusal =
   | "connections"
   /** More connections than one peer may have. */
   | "connections_of_peer"
+  /** More calls under way than one peer may have. */
+  | "calls_of_peer"
+  /** A peer that has flooded several times just now. */
+  | "flooder"
   /** More handshakes under way than one peer may have. */
   | "handshakes_of_peer"
   /** The handshake failed, or took too long. */
@@ -32,6 +36,16 @@ export type Refusal =
   /** A request that did not come to its end in the time that its method has. */
   | "half_sent";
 
+/** Causes that a connection is closed for, which would otherwise just be made anew. */
+export const floods = new Set<Refusal>([
+  "idle_frames",
+  "no_call",
+  "ping",
+  "protocol",
+  "rapid_reset",
+  "settings",
+]);
+
 /** Milliseconds between two lines of the log about the same cause: a flood must not flood the log. */
 const QUIET_MS = 10_000;
 
@@ -50,7 +64,12 @@ export class Refusals {
     });
   }
 
-  /** How often it was for this cause. */
+  /** How many there were for each cause that there was. */
+  get counts(): ReadonlyMap<Refusal, number> {
+    return this.#counts;
+  }
+
+  /** How many there were for this cause. */
   of(cause: Refusal): number {
     return this.#counts.get(cause) ?? 0;
   }

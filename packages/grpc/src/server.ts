@@ -199,7 +199,7 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
       limits: this.#limits,
       refusals: this.refusals,
       longestOf: (path) => this.#longest.get(path),
-      now: this.#serving.clock.now,
+      now: () => this.#serving.clock.now(),
     }).catch((error: Error) => {
       throw new ListenError(place, setting, error);
     });

@@ -18,7 +18,7 @@ export interface TlsSource {
    * Who a verified certificate is for, by its subject alternative names; `undefined` for nobody of
    * this system. `serviceNameOf` where a source has no names of its own.
    */
-  nameOf?(subjectAltName: string | undefined): string | undefined;
+  readonly nameOf?: (subjectAltName: string | undefined) => string | undefined;
 }
 
 /** How a client makes sure of its server, and the server of it. */

@@ -1,11 +1,10 @@
-import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { movableEngineClock } from "../../src/testing.js";
 import { startTrial } from "../trial-server.js";
 import { usedHeap } from "../known/heap.js";
 import { callHeaders, Flag, frame, RawPeer, Type } from "./raw-peer.js";
 
-/** Half-sent calls; `HOSTILE=full` makes as many as one address may. */
+/** Half-sent calls; `HOSTILE=full` makes 50,000. */
 const CONNECTIONS = process.env["HOSTILE"] === "full" ? 500 : 20;
 const CALLS = 100;
 
@@ -20,7 +19,10 @@ test(
     await using trial = await startTrial({ askBriefly: ({ text }) => ({ text }) }, { clock });
     const before = usedHeap();
     const peers = await Promise.all(
-      Array.from({ length: CONNECTIONS }, () => RawPeer.connect(trial.server.address)),
+      Array.from({ length: CONNECTIONS }, (_, at) =>
+        // As many addresses as it takes: each may have 4,000 calls at once.
+        RawPeer.connect(trial.server.address, `127.0.0.${2 + Math.floor(at / 40)}`),
+      ),
     );
     const headers = callHeaders("AskBriefly");
     // Five bytes that promise a hundred more.
@@ -30,13 +32,15 @@ test(
         half.writeUInt32BE(call * 2 + 1, 5);
         peer.send(frame(Type.HEADERS, Flag.END_HEADERS, call * 2 + 1, headers), Buffer.from(half));
       }
+    // What a server answers came in before it.
+    for (const peer of peers) peer.send(frame(Type.PING, 0, 0, Buffer.alloc(8)));
+    await Promise.all(peers.map((peer) => peer.seen(({ type }) => type === Type.PING)));
     const ended = (peer: RawPeer) =>
       peer.frames.filter(
         ({ type, flags }) => type === Type.HEADERS && (flags & Flag.END_STREAM) > 0,
       );
-    // Those before are under way for longer than the looks at them are apart.
     clock.advance(LONGEST - 100);
-    await expect((await trial.client.askBriefly({ text: "x" })).text).toBe("x");
+    expect((await trial.client.askBriefly({ text: "x" })).text).toBe("x");
     expect(peers.flatMap(ended)).toHaveLength(0);
     clock.advance(200);
     await expect
@@ -69,5 +73,4 @@ test("a stream whose caller does not end its side is over as well, once its time
   const { payload } = await peer.seen(({ type }) => type === Type.HEADERS);
   expect(payload.length).toBeGreaterThan(0);
   await expect.poll(() => trial.server.callsInFlight).toBe(0);
-  expect(Code.DeadlineExceeded).toBe(4);
 });

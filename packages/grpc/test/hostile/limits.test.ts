@@ -129,6 +129,22 @@ test("so many connections from one address, while another address still gets in"
   await once(other, "data");
 });
 
+test("so many calls at once from one address, over all of its connections", async () => {
+  await using trial = await start({ maxCallsPerPeer: 3 });
+  const peers = await Promise.all(
+    Array.from({ length: 4 }, () => RawPeer.connect(trial.server.address)),
+  );
+  const call = frame(Type.HEADERS, Flag.END_HEADERS, 1, callHeaders("Write"));
+  for (const peer of peers) {
+    peer.send(call, frame(Type.PING, 0, 0, Buffer.alloc(8)));
+    await peer.seen(({ type }) => type === Type.PING);
+  }
+  const { payload } = await peers[3]!.seen(({ type }) => type === Type.RST_STREAM);
+  expect(payload.readUInt32BE()).toBe(constants.NGHTTP2_REFUSED_STREAM);
+  expect(trial.server.refusals.of("calls_of_peer")).toBe(1);
+  for (const peer of peers) peer[Symbol.dispose]();
+});
+
 test("so many TLS handshakes under way from one address", async () => {
   const authority = await newAuthority();
   const tls = sourceOf(await authority.issue("trial"));
@@ -164,6 +180,19 @@ test("who says much and makes no call is sent away", async () => {
   const ping = frame(Type.PING, 0, 0, Buffer.alloc(8));
   await peer.flood(() => Buffer.concat(Array.from({ length: 100 }, () => ping)), true);
   expect(trial.server.refusals.of("no_call")).toBe(1);
+});
+
+test("who floods over and over is kept out, also with new connections", async () => {
+  await using trial = await start({ maxFloodsPerPeer: 2 });
+  for (const _ of [1, 2]) {
+    using peer = await RawPeer.connect(trial.server.address);
+    peer.send(frame(Type.WINDOW_UPDATE, 0, 0, Buffer.alloc(4)));
+    await peer.closed;
+  }
+  await (
+    await knock(trial.server.address)
+  ).gone;
+  expect(trial.server.refusals.of("flooder")).toBe(1);
 });
 
 test("a connection without a call is closed after its idle time", async () => {

@@ -94,14 +94,14 @@ export class RawPeer implements Disposable {
 
   private constructor(readonly socket: Socket) {
     socket.on("error", () => undefined);
-    socket.on("data", (bytes) => this.#read(bytes as Buffer));
+    socket.on("data", (bytes) => this.#read(bytes));
     this.closed = new Promise((resolve) => socket.once("close", resolve));
   }
 
   /** Connects, and begins as every client does. */
-  static async connect(address: string): Promise<RawPeer> {
+  static async connect(address: string, localAddress = "127.0.0.1"): Promise<RawPeer> {
     const [host, port] = address.split(":");
-    const socket = connect(Number(port), host);
+    const socket = connect({ port: Number(port), host: host!, localAddress });
     await once(socket, "connect");
     const peer = new RawPeer(socket);
     peer.send(Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), frame(Type.SETTINGS, 0, 0));
