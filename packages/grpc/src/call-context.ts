@@ -30,6 +30,8 @@ class Outlived {
 export class CallContext implements HandlerContext {
   readonly protocolName = "grpc";
   readonly requestMethod = "POST";
+  /** Whether the caller has the response headers. */
+  headersSent = false;
   /** Where Nest's pipeline waits for the end of the stream that the handler answered with. */
   openStream: Observer<unknown> | undefined;
   #controller: AbortController | undefined;
@@ -107,6 +109,13 @@ export class CallContext implements HandlerContext {
   /** Response trailers, when a handler has set any. */
   get trailersToSend() {
     return this.#responseTrailer;
+  }
+
+  /** What a failure carries: the trailers, after the headers where no message has taken them along. */
+  get trailersOfFailure() {
+    const headers = this.headersSent ? undefined : this.#responseHeader;
+    if (!headers || !this.#responseTrailer) return headers ?? this.#responseTrailer;
+    return new Headers([...headers, ...this.#responseTrailer]);
   }
 
   /** True for the first who asks: the handler that the call came in for. */

@@ -57,6 +57,7 @@ export {
 export { type MethodPolicy, policyOf } from "./policy.js";
 export { GrpcServer, type GrpcServerOptions, ListenError } from "./server.js";
 export { defaultShedding, type SheddingLimits } from "./shedding.js";
+export type { Refusal, Refusals } from "./refusals.js";
 export { serviceConfig } from "./service-config.js";
 export { serviceNameOf, spiffeId, TRUST_DOMAIN } from "./spiffe.js";
 export type { ClientTls, TlsMaterial, TlsSource } from "./tls.js";

@@ -88,11 +88,14 @@ export class OutgoingCall implements Disposable {
   }
 
   /** The error to throw for what grpc-js says: the abort that caused it, or the server's status. */
-  failure(error: unknown): unknown {
+  failure(error: unknown, headers?: Headers): unknown {
     const source = this.#sources.find(({ aborted }) => aborted);
-    if (source && isServiceError(error) && (error.code as number) === Code.Canceled)
-      return abortError(source.reason);
-    return isServiceError(error) ? fromStatus(error) : error;
+    if (isServiceError(error) && (error.code as number) === Code.Canceled) {
+      if (source) return abortError(source.reason);
+      // A server's clock may be the first to reach the deadline; it then resets the stream.
+      if (Date.now() >= (this.#deadline ?? Infinity) - MARGIN_MS) return deadlineExceeded();
+    }
+    return isServiceError(error) ? fromStatus(error, headers) : error;
   }
 
   /** Gives the call up, if it was sent at all. */

@@ -100,10 +100,8 @@ export class RunningCall {
   /** Ends it now with this error. */
   end(error: ConnectError): void {
     if (!this.finish(error)) return;
-    // A failure has no headers of its own: an answer of trailers alone can be retried by a client.
-    const deprecation = deprecationOf(this.context.method);
-    if (deprecation) warn(this.context.responseTrailer, deprecation);
-    this.send(error, this.context.trailersToSend);
+    // An answer of trailers alone can be retried by a client: headers not yet sent go along with them.
+    this.send(error, this.context.trailersOfFailure);
   }
 
   /** Ends it with whatever was thrown. */

@@ -3,6 +3,7 @@ import type { ConnectError, Interceptor } from "@connectrpc/connect";
 import type * as grpc from "@grpc/grpc-js";
 import type { CallContext } from "./call-context.js";
 import { compress, type Frame, uncompressed } from "./compression.js";
+import { deprecationOf } from "./deprecation.js";
 import { IncomingMessages, tooLong } from "./incoming.js";
 import {
   type AnyHandler,
@@ -96,7 +97,7 @@ function answerOne<Input>(
       const frame = running.gzip ? await compress(bytes) : uncompressed(bytes);
       if (!running.finish()) return;
       sendHeaders(call, context, running.gzip);
-      callback(null, frame, context.trailersToSend && toMetadata(context.trailersToSend));
+      callback(null, frame, trailersOf(context));
     })
     .catch((error: unknown) => running.fail(error));
 }
@@ -114,7 +115,11 @@ function answerMany<Input>(
   if (refusal) return send(refusal);
   let resume: (() => void) | undefined;
   call.on("drain", () => resume?.());
-  const running = new RunningCall(method, call, options, false, send);
+  const running = new RunningCall(method, call, options, false, (error) => {
+    // Headers that a handler set are sent as such; a deprecation's go along with the trailers.
+    if (!deprecationOf(method)) sendHeaders(call, context, false);
+    send(error, context.trailersOfFailure);
+  });
   const { context } = running;
   const { maxResponses } = policyOf(method);
   const write = async (answer: Answer) => {
@@ -139,15 +144,23 @@ function answerMany<Input>(
   const answer = async () => {
     const stream = await invoke(input, context);
     await write(stream).catch((error: unknown) => stream.fail(error));
-    if (running.finish()) call.end(context.trailersToSend && toMetadata(context.trailersToSend));
+    if (running.finish()) call.end(trailersOf(context));
   };
   context.run(answer).catch((error: unknown) => running.fail(error));
 }
 
 /** Response headers, where there are any; grpc-js sends its own with the first message. */
 function sendHeaders(call: AnyCall, context: CallContext, gzip: boolean): void {
-  if (!gzip && !context.headersToSend) return;
+  if (context.headersSent || (!gzip && !context.headersToSend)) return;
+  context.headersSent = true;
   const metadata = toMetadata(context.headersToSend ?? new Headers());
   if (gzip) metadata.set("grpc-encoding", "gzip");
   call.sendMetadata(metadata);
+}
+
+/** grpc-js says "OK" in words with every success, which gRPC leaves out; this says it in none. */
+const wordless = toMetadata(new Headers({ "grpc-message": "" }));
+
+function trailersOf({ trailersToSend }: CallContext): grpc.Metadata {
+  return trailersToSend ? toMetadata(trailersToSend, wordless.clone()) : wordless;
 }

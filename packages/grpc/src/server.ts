@@ -16,19 +16,18 @@ import { engineFailure } from "./failure.js";
 import { type Dependency, type DependencyCheck, Health } from "./health.js";
 import type { AnyHandler } from "./invoke.js";
 import { defaultLimits, type ServerLimits, toServerOptions } from "./limits.js";
+import { listen, type Listener, type Place } from "./listener.js";
 import type { CallObserver } from "./observe.js";
+import { policyOf } from "./policy.js";
 import { Reflection } from "./reflection.js";
+import { Refusals } from "./refusals.js";
 import { defaultShedding, Shedding, type SheddingLimits } from "./shedding.js";
 import type { RunningCall } from "./running-call.js";
 import { serve, type ServeOptions } from "./serve.js";
 import type { TlsSource } from "./tls.js";
-import { listenTls, type TlsListener } from "./tls-listener.js";
 
-/** An address to listen on. */
-interface Place {
-  host: string;
-  port: number;
-}
+/** Milliseconds that peers have to hear of the end of calls that outstay the grace time. */
+const LAST_WORDS_MS = 500;
 
 /** What a server is made of. */
 export interface GrpcServerOptions {
@@ -82,19 +81,24 @@ export interface GrpcServerOptions {
 export class GrpcServer extends Server implements CustomTransportStrategy {
   /** Health of this process, also for those who do not ask by gRPC. */
   readonly health: Health;
+  /** What was refused at the door, by cause. */
+  readonly refusals: Refusals;
   #server: grpc.Server;
   #services = new Map<string, DescService>();
   #serving: ServeOptions;
   #shedding: Shedding;
-  #listener: TlsListener | undefined;
-  #probes: grpc.Server | undefined;
+  #limits: ServerLimits;
+  #longest = new Map<string, number>();
+  #servers: grpc.Server[];
+  #listeners: Listener[] = [];
   #address: string | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(private readonly options: GrpcServerOptions) {
     super();
+    this.#limits = { ...defaultLimits, ...options.limits };
     this.#server = new grpc.Server({
-      ...toServerOptions({ ...defaultLimits, ...options.limits }),
+      ...toServerOptions(this.#limits),
       "grpc.enable_channelz": options.channelz ? 1 : 0,
     });
     if (options.channelz) grpc.addAdminServicesToServer(this.#server);
@@ -110,6 +114,8 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
       refusal: () => this.#shedding.refusal(),
       calls,
     };
+    this.#servers = [this.#server];
+    this.refusals = new Refusals(this.#serving.log);
     this.health = new Health(
       () => this.#services.keys(),
       options.dependencies ?? {},
@@ -126,6 +132,11 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
   /** Calls that are under way. */
   get callsInFlight(): number {
     return this.#serving.calls.size;
+  }
+
+  /** Connections that are open. */
+  get connections(): number {
+    return this.#listeners.reduce((sum, listener) => sum + listener.connections, 0);
   }
 
   /** Adds a service outside of Nest, before `listen`. Methods without a handler are UNIMPLEMENTED. */
@@ -155,8 +166,9 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
     this.#addOwn(ServerReflection, reflection.handlers);
     this.#addOwn(ServerReflectionAlpha, reflection.handlers);
     const { listen, tls, probes } = this.options;
-    this.#address = `${listen.host}:${await this.#listen(listen, tls)}`;
-    if (probes) this.#probes = await this.#answerProbes(probes);
+    const port = await this.#listen(this.#server, listen, "GRPC_LISTEN_ADDR", tls);
+    this.#address = `${listen.host}:${port}`;
+    if (probes) await this.#answerProbes(probes);
     void this.health.start();
   }
 
@@ -178,22 +190,28 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
   ): void {
     this.#services.set(method.parent.typeName, method.parent);
     const { path, handler: handle, ...rest } = serve(method, handler, serving);
+    this.#longest.set(path, policyOf(method).longestMs);
     server.register(path, handle as never, rest.serialize, rest.deserialize, rest.type);
   }
 
-  async #listen(place: Place, tls: TlsSource | undefined): Promise<number> {
-    if (!tls) return listenPlainly(this.#server, place, "GRPC_LISTEN_ADDR");
-    this.#listener = await listenTls(this.#server, tls, place).catch((error: Error) => {
-      throw new ListenError(place, "GRPC_LISTEN_ADDR", error);
+  async #listen(server: grpc.Server, place: Place, setting: string, tls?: TlsSource) {
+    const listener = await listen(server, place, tls, {
+      limits: this.#limits,
+      refusals: this.refusals,
+      longestOf: (path) => this.#longest.get(path),
+      now: () => this.#serving.clock.now(),
+    }).catch((error: Error) => {
+      throw new ListenError(place, setting, error);
     });
-    return this.#listener.port;
+    this.#listeners.push(listener);
+    return listener.port;
   }
 
-  async #answerProbes(place: Place): Promise<grpc.Server> {
-    const server = new grpc.Server(toServerOptions({ ...defaultLimits, ...this.options.limits }));
+  async #answerProbes(place: Place): Promise<void> {
+    const server = new grpc.Server(toServerOptions(this.#limits));
     this.#addOwn(HealthService, this.health.handlers, server);
-    await listenPlainly(server, place, "HEALTH_LISTEN_ADDR");
-    return server;
+    await this.#listen(server, place, "HEALTH_LISTEN_ADDR");
+    this.#servers.push(server);
   }
 
   /**
@@ -208,18 +226,20 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
     this.health.drain();
     // Those who watch hear NOT_SERVING before their stream ends.
     await setImmediate();
-    const servers = [this.#server, ...(this.#probes ? [this.#probes] : [])];
-    const closed = servers.map(
-      (server) => new Promise<void>((resolve) => server.tryShutdown(() => resolve())),
-    );
-    if (this.#listener) closed.push(this.#listener.close());
+    // grpc-js knows of no listener but its own, and would not wait for the connections of ours.
+    const closed = this.#listeners.map((listener) => listener.close());
+    for (const server of this.#servers) server.tryShutdown(() => undefined);
     this.#end((call) => !call.awaitsAnswer);
+    let force: NodeJS.Timeout | undefined;
     const grace = setTimeout(() => {
       this.#end(() => true);
-      for (const server of servers) server.forceShutdown();
+      force = setTimeout(() => {
+        for (const listener of this.#listeners) listener.destroy();
+      }, LAST_WORDS_MS);
     }, this.options.graceMs ?? 10_000);
     await Promise.all(closed);
     clearTimeout(grace);
+    clearTimeout(force);
     this.#shedding[Symbol.dispose]();
   }
 
@@ -239,15 +259,6 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
   unwrap<T>(): T {
     return this.#server as T;
   }
-}
-
-function listenPlainly(server: grpc.Server, place: Place, setting: string): Promise<number> {
-  const credentials = grpc.ServerCredentials.createInsecure();
-  return new Promise((resolve, reject) =>
-    server.bindAsync(`${place.host}:${place.port}`, credentials, (error, bound) =>
-      error ? reject(new ListenError(place, setting, error)) : resolve(bound),
-    ),
-  );
 }
 
 /** The address cannot be listened on. */

@@ -9,7 +9,14 @@ import type {
   Message,
   MessageInitShape,
 } from "@bufbuild/protobuf";
-import { type CallOptions, type Client, makeAnyClient, type Transport } from "@connectrpc/connect";
+import {
+  type CallOptions,
+  type Client,
+  Code,
+  ConnectError,
+  makeAnyClient,
+  type Transport,
+} from "@connectrpc/connect";
 
 type Input = MessageInitShape<DescMessage>;
 
@@ -48,8 +55,13 @@ function clientStream(transport: Transport, method: DescMethodClientStreaming) {
   const open = answers(transport, method);
   return async (input: AsyncIterable<Input>, options?: CallOptions): Promise<Message> => {
     let answer: Message | undefined;
-    for await (const message of open(input, options)) answer = message;
-    if (!answer) throw new Error(`${method.name} answered OK without a message`);
+    for await (const message of open(input, options)) {
+      if (answer) throw new ConnectError(`${method.name} answered twice`, Code.Unimplemented);
+      answer = message;
+    }
+    // UNIMPLEMENTED for a wrong number of messages: grpc/doc/statuscodes.md.
+    if (!answer)
+      throw new ConnectError(`${method.name} answered OK without a message`, Code.Unimplemented);
     return answer;
   };
 }

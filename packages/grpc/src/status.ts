@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Any, anyPack, AnySchema } from "@bufbuild/protobuf/wkt";
-import { ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { StatusSchema } from "@emporium/contracts/google/rpc";
 import { Metadata, type ServiceError, type StatusObject } from "@grpc/grpc-js";
 import { toHeaders, toMetadata } from "./metadata.js";
@@ -40,10 +40,19 @@ function packDetail(detail: ConnectError["details"][number]): Any {
   });
 }
 
-/** The error that a client sees, with details and trailers of the status that came in. */
-export function fromStatus(error: ServiceError | StatusObject): ConnectError {
+/**
+ * The error that a client sees, with details and trailers of the status that came in, and with what
+ * headers came before it.
+ */
+export function fromStatus(
+  error: ServiceError | StatusObject,
+  headers: Headers = new Headers(),
+): ConnectError {
   const trailers = error.metadata ?? new Metadata();
-  const result = new ConnectError(error.details, error.code as number, toHeaders(trailers));
+  // grpc-js names neither code nor text where a message cannot be decompressed.
+  const { code = Code.Internal, details = "" } = error as Partial<StatusObject>;
+  const result = new ConnectError(details, code as number, toHeaders(trailers));
+  headers.forEach((value, name) => result.metadata.append(name, value));
   const packed = trailers.get(DETAILS)[0];
   if (Buffer.isBuffer(packed)) {
     try {

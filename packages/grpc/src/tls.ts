@@ -14,6 +14,11 @@ export interface TlsSource {
   current(): TlsMaterial;
   /** Calls back whenever there is another, until disposed of. */
   onChange(listener: () => void): Disposable;
+  /**
+   * Who a verified certificate is for, by its subject alternative names; `undefined` for nobody of
+   * this system. `serviceNameOf` where a source has no names of its own.
+   */
+  readonly nameOf?: (subjectAltName: string | undefined) => string | undefined;
 }
 
 /** How a client makes sure of its server, and the server of it. */
@@ -42,7 +47,7 @@ export function channelCredentials({ source, server }: ClientTls): grpc.ChannelC
     provider,
     {
       checkServerIdentity: (host, { subjectaltname }) =>
-        serviceNameOf(subjectaltname) === server
+        (source.nameOf ?? serviceNameOf)(subjectaltname) === server
           ? undefined
           : new Error(`${host} is not ${spiffeId(server)}: its certificate says ${subjectaltname}`),
     },

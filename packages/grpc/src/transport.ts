@@ -95,7 +95,7 @@ export class GrpcTransport implements Transport {
         call.metadata(header),
         call.options(),
         (error, response) => {
-          if (error) return reject(call.failure(error));
+          if (error) return reject(call.failure(error, headers));
           resolve({
             stream: false,
             service: method.parent,

@@ -292,7 +292,7 @@ test("an answer over the limit fails the call, and ends the handler", async () =
         }
       },
     },
-    { limits: { maxMessageBytes: 10_000 } },
+    { limits: { maxReplyBytes: 10_000 } },
   );
   expect(await errorOf(trial.client.ask({}))).toMatchObject({ code: Code.ResourceExhausted });
   const read = Array.fromAsync(trial.client.read({}));

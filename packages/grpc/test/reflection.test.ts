@@ -1,10 +1,9 @@
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
-import { homedir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { createFileRegistry, fromBinary, type Registry } from "@bufbuild/protobuf";
 import { type FileDescriptorProto, FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { resolveGoTool } from "@emporium/local/go-tools";
 import * as grpc from "@grpc/grpc-js";
 import * as protoLoader from "@grpc/proto-loader";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -143,16 +142,8 @@ test.each(["grpc-v1", "grpc-v1alpha"])(
   },
 );
 
-const grpcurl = [
-  ...(process.env["PATH"] ?? "").split(delimiter),
-  process.env["GOBIN"] ?? join(homedir(), "go/bin"),
-]
-  .map((folder) => join(folder, "grpcurl"))
-  .find(existsSync);
-
-test("grpcurl lists, describes and calls", async ({ skip }) => {
-  const install = "go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3";
-  if (!grpcurl) return skip(`grpcurl is not here; ${install} gets it`);
+test("grpcurl lists, describes and calls", { timeout: 600_000 }, async ({ skip }) => {
+  const grpcurl = await resolveGoTool("grpcurl").catch((error: Error) => skip(error.message));
   const curl = async (...args: string[]) => {
     const data = args[0] === "call" ? ["-d", '{"number":2}'] : [];
     const rest = args[0] === "call" ? args.slice(1) : args;

@@ -1,6 +1,5 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
-import type { ToolName } from "./releases.js";
 import { executableName, findExecutables } from "./search.js";
 
 /** Runs a program to its end; `code` is `null` where a signal ended it. Never rejects. */
@@ -11,7 +10,7 @@ export type Run = (
 ) => Promise<{ code: number | null; errors: string }>;
 
 /** Runs a program as a child of this process. */
-export const runProgram: Run = (program, programArguments, environment) =>
+const runProgram: Run = (program, programArguments, environment) =>
   new Promise((resolve) => {
     const child = execFile(
       program,
@@ -23,20 +22,21 @@ export const runProgram: Run = (program, programArguments, environment) =>
 
 /** Builds a tool from one of its Go packages into `folder`; returns the program's path. */
 export async function goInstall(build: {
-  tool: ToolName;
+  tool: string;
   goPackages: string[];
   folder: string;
   environment: NodeJS.ProcessEnv;
-  run: Run;
+  run?: Run | undefined;
   report: (line: string) => void;
 }): Promise<string> {
   const [go] = await findExecutables("go", build.environment);
   if (!go) throw new Error("Go is not on PATH");
   const environment = { ...build.environment, GOBIN: build.folder };
+  const run = build.run ?? runProgram;
   let failure = "";
   for (const goPackage of build.goPackages) {
     build.report(`Building ${goPackage} with Go; this takes a minute, once`);
-    const { code, errors } = await build.run(go, ["install", goPackage], environment);
+    const { code, errors } = await run(go, ["install", goPackage], environment);
     if (code === 0) return join(build.folder, executableName(build.tool));
     failure = errors.trim().split("\n").at(-1)?.trim() || `ended with code ${code}`;
   }

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { stateDirectory } from "../project.js";
 import { exists, makeOnce } from "../temporary.js";
 import { downloadTool } from "./download.js";
-import { goInstall, type Run, runProgram } from "./go-install.js";
+import { goInstall, type Run } from "./go-install.js";
 import { type Release, releases, type ToolName } from "./releases.js";
 import { executableName, findExecutables, isAtLeast, versionOf } from "./search.js";
 
@@ -83,7 +83,7 @@ type Get = (folder: string) => Promise<string>;
 function sourcesOf(
   tool: ToolName,
   release: Release,
-  { environment = {}, report = () => undefined, run = runProgram, patienceMs = 10_000 }: ToolSearch,
+  { environment = {}, report = () => undefined, run, patienceMs = 10_000 }: ToolSearch,
 ): { download: Get; build: Get } {
   return {
     download: async (folder) => {
