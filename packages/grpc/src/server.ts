@@ -19,8 +19,8 @@ import { defaultLimits, type ServerLimits, toServerOptions } from "./limits.js";
 import type { CallObserver } from "./observe.js";
 import { Reflection } from "./reflection.js";
 import { defaultShedding, Shedding, type SheddingLimits } from "./shedding.js";
-import type { RunningCall } from "./running-call.js";
-import { serve, type ServeOptions } from "./serve.js";
+import { type RunningCall, RunningCalls } from "./running-call.js";
+import { serve, type ServeOptions, takeOver } from "./serve.js";
 import type { TlsSource } from "./tls.js";
 import { listenTls, type TlsListener } from "./tls-listener.js";
 
@@ -96,15 +96,17 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
     this.#server = new grpc.Server({
       ...toServerOptions({ ...defaultLimits, ...options.limits }),
       "grpc.enable_channelz": options.channelz ? 1 : 0,
+      interceptors: [takeOver],
     });
     if (options.channelz) grpc.addAdminServicesToServer(this.#server);
-    const calls = new Set<RunningCall>();
+    const clock = options.clock ?? realTime;
+    const calls = new RunningCalls(clock);
     this.#shedding = new Shedding({ ...defaultShedding, ...options.shedding }, () => calls.size);
     this.#serving = {
       interceptors: options.interceptors ?? [],
       log: options.log ?? nestLog(),
       isAway: options.isAway,
-      clock: options.clock ?? realTime,
+      clock,
       observers: options.observers ?? [],
       onDeprecated: countDeprecatedCalls(options.deprecatedCalls),
       refusal: () => this.#shedding.refusal(),
@@ -178,7 +180,7 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
   ): void {
     this.#services.set(method.parent.typeName, method.parent);
     const { path, handler: handle, ...rest } = serve(method, handler, serving);
-    server.register(path, handle as never, rest.serialize, rest.deserialize, rest.type);
+    server.register(path, handle, rest.serialize, rest.deserialize, rest.type);
   }
 
   async #listen(place: Place, tls: TlsSource | undefined): Promise<number> {
@@ -190,7 +192,10 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
   }
 
   async #answerProbes(place: Place): Promise<grpc.Server> {
-    const server = new grpc.Server(toServerOptions({ ...defaultLimits, ...this.options.limits }));
+    const server = new grpc.Server({
+      ...toServerOptions({ ...defaultLimits, ...this.options.limits }),
+      interceptors: [takeOver],
+    });
     this.#addOwn(HealthService, this.health.handlers, server);
     await listenPlainly(server, place, "HEALTH_LISTEN_ADDR");
     return server;
