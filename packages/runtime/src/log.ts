@@ -21,12 +21,12 @@ export function createLogger({ name, level }: { name: string; level: string }): 
 }
 
 /** Lines that leave in one piece. */
-const MOST_LINES = 64;
-const LONGEST_WAIT_MS = 50;
+const MOST_LINES = 256;
+const LONGEST_WAIT_MS = 100;
 
 /**
  * Standard output of the process, for all of its loggers. Lines leave together, at the latest after a
- * twentieth of a second and when the process ends: a write for each line would cost as much as the call
+ * tenth of a second and when the process ends: a write for each line would cost as much as the call
  * that it tells of. A slow reader does not stop the event loop.
  */
 class Lines {
