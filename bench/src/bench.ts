@@ -1,14 +1,24 @@
 import { parseArgs } from "node:util";
 import { benchTokens } from "./auth/tokens.js";
+import { benchCodec } from "./codec/codec.js";
 import { benchRpc } from "./rpc/rpc.js";
 import type { Bench } from "./ratios.js";
 
-/** `npm run bench -- <name> [--json] [--quick]`. */
-const benches: Record<string, Bench> = { auth: benchTokens, rpc: benchRpc };
+/** `npm run bench -- <name> [--json] [--quick] [--rounds n] [--seconds n]`. */
+const benches: Record<string, Bench> = {
+  auth: benchTokens,
+  codec: benchCodec,
+  rpc: benchRpc,
+};
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: "boolean" }, quick: { type: "boolean" } },
+  options: {
+    json: { type: "boolean" },
+    quick: { type: "boolean" },
+    rounds: { type: "string" },
+    seconds: { type: "string" },
+  },
 });
 const [name] = positionals;
 const bench = name === undefined ? undefined : benches[name];
@@ -18,6 +28,16 @@ if (!bench) {
 }
 const report = await bench({
   quick: values.quick ?? false,
+  rounds: positive("rounds"),
+  seconds: positive("seconds"),
   progress: (line) => process.stderr.write(`${line}\n`),
 });
 console.log(values.json ? JSON.stringify(report.data) : report.text);
+
+function positive(option: "rounds" | "seconds"): number | undefined {
+  if (values[option] === undefined) return undefined;
+  const value = Number(values[option]);
+  if (value > 0) return value;
+  console.error(`--${option} wants a number above 0`);
+  process.exit(1);
+}

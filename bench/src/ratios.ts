@@ -2,6 +2,9 @@
 interface BenchOptions {
   /** A short run, to see that it works; its figures mean little. */
   quick: boolean;
+  /** How often each variant is measured, and for how long; every bench has its own defaults. */
+  rounds: number | undefined;
+  seconds: number | undefined;
   progress: (line: string) => void;
 }
 

@@ -23,24 +23,32 @@ const wanted: Partial<Record<Variant, Partial<Record<Scenario, number>>>> = {
   bare: { "order unary": 0.8 },
 };
 
-/** Serves the same contract in six ways on one core and calls them in turn from another. */
-export const benchRpc: Bench = async ({ quick, progress }) => {
-  const rounds = quick ? 2 : 7;
-  const milliseconds = quick ? 300 : 1_500;
+/** Operations after which the compiler has seen enough of a server: its first ones cost several times as much. */
+const WARM = 20_000;
+
+/**
+ * Serves the same contract in several ways on one core and calls them in turn from another. A short run
+ * (`--rounds 2 --seconds 0.3`) takes less than a minute; it warms up less, and its figures mean less.
+ */
+export const benchRpc: Bench = async ({ quick, rounds, seconds, progress }) => {
+  rounds ??= quick ? 2 : 9;
+  const milliseconds = (seconds ?? (quick ? 0.3 : 1)) * 1000;
   const pinned = pin(process.pid, 1);
   const servers = new Map<Variant, Server>();
   for (const variant of variants) servers.set(variant, await Server.start(variant));
   const measures = new Map<string, Measure[]>();
   try {
     for (const scenario of Object.keys(scenarios) as Scenario[])
-      for (let round = -1; round < rounds; round++) {
+      for (let round = 0; round <= rounds; round++) {
         for (const [variant, server] of servers) {
-          const measure = await server.measure(scenario, milliseconds);
-          // The first round warms up.
-          const key = `${variant}/${scenario}`;
-          if (round >= 0) measures.set(key, [...(measures.get(key) ?? []), measure]);
+          if (round === 0) await server.warmUp(scenario, milliseconds, rounds);
+          else {
+            const key = `${variant}/${scenario}`;
+            const measure = await server.measure(scenario, milliseconds);
+            measures.set(key, [...(measures.get(key) ?? []), measure]);
+          }
         }
-        progress(`${scenario}: round ${round + 1} of ${rounds}`);
+        progress(`${scenario}: ${round === 0 ? "warm" : `round ${round} of ${rounds}`}`);
       }
     const peaks = Object.fromEntries([...servers].map(([variant, { rss }]) => [variant, rss]));
     return report(measures, peaks, pinned);
@@ -67,6 +75,13 @@ class Server {
     pin(child.pid!, 0);
     const [{ port }] = (await once(child, "message")) as [{ port: number }];
     return new Server(child, port);
+  }
+
+  /** Calls until the server is warm, for no longer than it is measured. */
+  async warmUp(scenario: Scenario, milliseconds: number, rounds: number): Promise<void> {
+    let done = 0;
+    for (let round = 0; done < WARM && round < rounds; round++)
+      done += (await load(this.port, scenario, milliseconds)).operations;
   }
 
   async measure(scenario: Scenario, milliseconds: number): Promise<Measure> {
@@ -101,47 +116,54 @@ function pin(pid: number, core: number): boolean {
 }
 
 function report(measures: Map<string, Measure[]>, peaks: Record<string, number>, pinned: boolean) {
-  const of = (variant: Variant, scenario: Scenario) => measures.get(`${variant}/${scenario}`)!;
-  const cpu = (variant: Variant, scenario: Scenario) =>
-    of(variant, scenario).map(({ cpuMicros }) => cpuMicros);
   const ratios: Record<string, Ratio> = {};
+  const figures: Record<string, Measure> = {};
   const lines = [
     `Server and load ${pinned ? "on cores of their own" : "NOT pinned: the figures are rough"}; Node ${process.version}`,
   ];
   for (const scenario of Object.keys(scenarios) as Scenario[]) {
-    lines.push(
-      "",
-      `${scenario}${" ".repeat(18 - scenario.length)}CPU us/op   ops/s    p50 ms   p99 ms   engine's work per CPU second over it`,
-    );
+    const cpu = (variant: Variant) =>
+      measures.get(`${variant}/${scenario}`)!.map(({ cpuMicros }) => cpuMicros);
+    lines.push("", row(scenario, COLUMNS, "engine's work per CPU second over it"));
     for (const variant of variants) {
-      const all = of(variant, scenario);
-      const middle = (pick: (measure: Measure) => number) => median(all.map(pick));
-      const compared =
-        variant === "engine"
-          ? undefined
-          : ratio(cpu(variant, scenario), cpu("engine", scenario), wanted[variant]?.[scenario]);
-      if (compared) ratios[`engine over ${variant}, ${scenario}`] = compared;
-      lines.push(
-        `  ${variant.padEnd(14)}${middle((m) => m.cpuMicros)
-          .toFixed(1)
-          .padStart(9)}` +
-          `${middle((m) => m.rate)
-            .toFixed(0)
-            .padStart(9)}${middle((m) => m.p50Ms)
-            .toFixed(2)
-            .padStart(9)}` +
-          `${middle((m) => m.p99Ms)
-            .toFixed(2)
-            .padStart(9)}   ${compared ? shown(compared) : ""}`,
-      );
+      const middle = medianOf(measures.get(`${variant}/${scenario}`)!);
+      figures[`${variant}, ${scenario}`] = middle;
+      const { cpuMicros, rate, p50Ms, p99Ms } = middle;
+      const shownFigures = [
+        cpuMicros.toFixed(1),
+        rate.toFixed(0),
+        p50Ms.toFixed(2),
+        p99Ms.toFixed(2),
+      ];
+      let comparison = "";
+      if (variant !== "engine") {
+        const compared = ratio(cpu(variant), cpu("engine"), wanted[variant]?.[scenario]);
+        ratios[`engine over ${variant}, ${scenario}`] = compared;
+        comparison = shown(compared);
+      }
+      lines.push(row(`  ${variant}`, shownFigures, comparison));
     }
   }
-  lines.push(
-    "",
-    "Peak memory in MB: " +
-      Object.entries(peaks)
-        .map(([variant, rss]) => `${variant} ${Math.round(rss / 1e6)}`)
-        .join(", "),
+  const memory = Object.entries(peaks).map(
+    ([variant, rss]) => `${variant} ${Math.round(rss / 1e6)}`,
   );
-  return { text: lines.join("\n"), data: { ratios, node: process.version, pinned, peaks } };
+  lines.push("", `Peak memory in MB: ${memory.join(", ")}`);
+  const data = { ratios, figures, node: process.version, pinned, peakBytes: peaks };
+  return { text: lines.join("\n"), data };
+}
+
+const COLUMNS = ["CPU us/op", "ops/s", "p50 ms", "p99 ms"];
+
+function row(name: string, columns: string[], end: string): string {
+  return `${name.padEnd(16)}${columns.map((column) => column.padStart(10)).join("")}   ${end}`;
+}
+
+function medianOf(all: Measure[]): Measure {
+  const middle = (pick: (measure: Measure) => number) => median(all.map(pick));
+  return {
+    cpuMicros: middle((measure) => measure.cpuMicros),
+    rate: middle((measure) => measure.rate),
+    p50Ms: middle((measure) => measure.p50Ms),
+    p99Ms: middle((measure) => measure.p99Ms),
+  };
 }

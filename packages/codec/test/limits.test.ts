@@ -4,12 +4,15 @@ import {
   fromBinary,
   toBinary,
   type DescMessage,
+  type JsonObject,
   type Message,
+  type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
 import {
   ApiSchema,
   BytesValueSchema,
+  DurationSchema,
   FieldDescriptorProtoSchema,
   FieldDescriptorProto_Label as Label,
   FieldDescriptorProto_Type as Type,
@@ -19,11 +22,16 @@ import {
   StructSchema,
   TimestampSchema,
   ValueSchema,
+  file_google_protobuf_struct,
+  isWrapperDesc,
   type ListValue,
+  type StringValue,
 } from "@bufbuild/protobuf/wkt";
+import * as wellKnown from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { decode, encode } from "../src/index.js";
 import { isCompilable } from "../src/parts.js";
+import { WILD } from "./random-message.js";
 import { expectSame, outcome } from "./same.js";
 
 /** Lists in lists, of which each is two messages deep. */
@@ -46,7 +54,7 @@ test("100 messages in one another are read, 101 refused in the words of protobuf
 
 test("unknown groups count for the depth as in protobuf-es", () => {
   for (const depth of [98, 99, 100, 101]) {
-    const groups = new Uint8Array(2 * depth).fill(11, 0, depth).fill(12, depth);
+    const groups = new Uint8Array(2 * depth).fill(19, 0, depth).fill(20, depth);
     expectSame(
       outcome(() => decode(BytesValueSchema, groups)),
       outcome(() => fromBinary(BytesValueSchema, groups)),
@@ -85,11 +93,11 @@ test("what was written stays as it is while more is written", () => {
 });
 
 test("a message may write another one while it is written", () => {
-  const message = create(TimestampSchema, { nanos: 5 });
+  const message = create(TimestampSchema, { seconds: 5n });
   const other = create(TimestampSchema, { seconds: 9n, nanos: 9 });
-  const seconds = () => BigInt(encode(TimestampSchema, other).length);
-  Object.defineProperty(message, "seconds", { get: seconds, enumerable: true });
-  expectSame(new Uint8Array(encode(TimestampSchema, message)), new Uint8Array([8, 4, 16, 5]));
+  const nanos = () => encode(TimestampSchema, other).length;
+  Object.defineProperty(message, "nanos", { get: nanos, enumerable: true });
+  expectSame(new Uint8Array(encode(TimestampSchema, message)), new Uint8Array([8, 5, 16, 4]));
 });
 
 test("bytes are views of what was given, of its own kind", () => {
@@ -105,7 +113,16 @@ test("bytes are views of what was given, of its own kind", () => {
 });
 
 test("messages of another type, and what is no message, are refused in the words of protobuf-es", () => {
-  for (const wrong of [create(BytesValueSchema), { seconds: 1n }, {}, null, undefined, "text"]) {
+  const duration = create(DurationSchema, { seconds: 1n });
+  for (const wrong of [
+    create(BytesValueSchema),
+    duration,
+    { seconds: 1n },
+    {},
+    null,
+    undefined,
+    "text",
+  ]) {
     const message = wrong as never;
     expectSame(
       outcome(() => encode(TimestampSchema, message)),
@@ -133,27 +150,99 @@ test("fields that a message has from its prototype count only where protobuf-es 
   }
 });
 
-/** A type with one field of this name. */
-function typeWith(name: string): DescMessage {
-  const field = [{ name, number: 1, label: Label.OPTIONAL, type: Type.STRING }];
-  const messageType = [{ name: "Odd", field }];
-  const file = [{ name: "odd.proto", syntax: "proto3", messageType }];
-  return createFileRegistry(create(FileDescriptorSetSchema, { file })).getMessage("Odd")!;
+const OUTER = ".outer.Outer";
+
+/** A type `Outer` with these fields, numbered from 1, and a type `Inner` with a field `name`. */
+function outerWith(...fields: MessageInitShape<typeof FieldDescriptorProtoSchema>[]): DescMessage {
+  const label = Label.OPTIONAL;
+  const field = fields.map((init, i) => ({ number: i + 1, label, ...init }));
+  const inner = { name: "Inner", field: [{ name: "name", number: 1, label, type: Type.STRING }] };
+  const struct = file_google_protobuf_struct.proto;
+  const file = {
+    name: "outer.proto",
+    package: "outer",
+    syntax: "proto3",
+    dependency: [struct.name],
+  };
+  // proto3 keeps an optional field in a oneof of its own.
+  const oneofDecl = fields.some((init) => init.proto3Optional) ? [{ name: "_optional" }] : [];
+  const messageType = [{ name: "Outer", field, oneofDecl }, inner];
+  const set = create(FileDescriptorSetSchema, { file: [struct, { ...file, messageType }] });
+  return createFileRegistry(set).getMessage("outer.Outer")!;
 }
 
 test("fields may be called what every object has", () => {
+  const optional = { proto3Optional: true, oneofIndex: 0 };
   for (const name of ["has_own_property", "constructor", "is_prototype_of", "__proto__"]) {
-    const type = typeWith(name);
-    const message = create(type, { [type.fields[0]!.localName]: "value" });
+    for (const [kind, value] of [
+      [{ type: Type.STRING }, "value"],
+      [{ type: Type.BOOL, ...optional }, true],
+      [{ type: Type.MESSAGE, typeName: OUTER }, undefined],
+      [{ type: Type.BOOL, label: Label.REPEATED }, [true]],
+    ] as const) {
+      const type = outerWith({ name, ...kind });
+      for (const message of [create(type), create(type, { [type.fields[0]!.localName]: value })]) {
+        const bytes = encode(type, message);
+        expectSame(new Uint8Array(bytes), toBinary(type, message));
+        expectSame(decode(type, bytes), fromBinary(type, bytes));
+      }
+    }
+  }
+});
+
+test("JSON inside of messages counts for the depth as in protobuf-es", () => {
+  const type = outerWith(
+    { name: "outer", type: Type.MESSAGE, typeName: OUTER },
+    { name: "json", type: Type.MESSAGE, typeName: ".google.protobuf.Struct" },
+  );
+  for (const depth of [30, 31, 32, 33]) {
+    let json: JsonObject = {};
+    for (let i = 1; i < depth; i++) json = { json };
+    let message = create(type, { json });
+    for (let i = 1; i < 37; i++) message = create(type, { outer: message });
     const bytes = encode(type, message);
     expectSame(new Uint8Array(bytes), toBinary(type, message));
-    expectSame(decode(type, bytes), fromBinary(type, bytes));
-    expectSame(new Uint8Array(encode(type, create(type))), toBinary(type, create(type)));
+    expectSame(
+      outcome(() => decode(type, bytes)),
+      outcome(() => fromBinary(type, bytes)),
+    );
+  }
+});
+
+test("a type that is not compiled may stand in one that is", () => {
+  const inner = { type: Type.MESSAGE, typeName: ".outer.Inner" };
+  const type = outerWith(
+    { name: "one", ...inner },
+    { name: "list", ...inner, label: Label.REPEATED },
+  );
+  const innerType = type.fields[0]!.message!;
+  Object.assign(innerType.fields[0]!, { localName: "no name" });
+  expect(isCompilable(innerType)).toBe(false);
+  const message = create(type, { one: { "no name": "a" }, list: [{ "no name": "b" }, {}] });
+  const bytes = encode(type, message);
+  expectSame(new Uint8Array(bytes), toBinary(type, message));
+  expectSame(decode(type, bytes), fromBinary(type, bytes));
+});
+
+test("every value is written, or refused in the words of protobuf-es, in every scalar type", () => {
+  const described = Object.values<unknown>(wellKnown) as { kind?: string }[];
+  const types = described.filter(
+    (type) => type.kind === "message" && isWrapperDesc(type as DescMessage),
+  ) as (typeof StringValueSchema)[];
+  expect(types.length).toBe(9);
+  for (const type of types) {
+    for (const value of WILD) {
+      const message = Object.assign<StringValue, object>(create(type), { value });
+      expectSame(
+        outcome(() => new Uint8Array(encode(type, message))),
+        outcome(() => toBinary(type, message)),
+      );
+    }
   }
 });
 
 test("no name becomes code", () => {
-  const type = typeWith("name");
+  const type = outerWith({ name: "name", type: Type.STRING });
   for (const localName of ["x;throw 1", 'x"]', "x`", "\u2028", "", "1x", "a-b"]) {
     const field = { ...type.fields[0]!, localName };
     expect(isCompilable({ ...type, fields: [field], members: [field] })).toBe(false);

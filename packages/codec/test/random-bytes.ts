@@ -37,13 +37,12 @@ function octet(): fc.Arbitrary<number> {
   return fc.oneof(fc.nat({ max: 255 }), fc.constantFrom(0, 1, 127, 128, 255));
 }
 
-/** Records of fields that the type has and others, mostly in a wire type that they may have. */
+/** Records of fields that the type has and of others, mostly in a wire type that they may have. */
 export function drawBytes(draw: Draw, desc: DescMessage, depth = 0): Uint8Array {
   const writer = new BinaryWriter();
   for (let count = draw(fc.nat, { max: 5 }); count > 0; count--) {
     const field = desc.fields.length > 0 ? pick(draw, desc.fields) : undefined;
-    const usual = draw(fc.nat, { max: 3 }) > 0;
-    if (field && usual) drawRecord(draw, field, writer, depth);
+    if (field && draw(fc.nat, { max: 3 }) > 0) drawRecord(draw, field, writer, depth);
     else drawAny(draw, field && draw(fc.boolean) ? field.number : 77, writer);
   }
   return writer.finish();
@@ -58,23 +57,20 @@ function drawRecord(draw: Draw, field: DescField, writer: BinaryWriter, depth: n
     } else writer.tag(field.number, WireType.LengthDelimited).bytes(bytes);
     return;
   }
-  // A message with nothing but this field, written well.
-  const { parent } = field;
-  const only = { ...parent, members: [field], fields: [field] };
-  const message = drawMessageOf(draw, only, { wild: false }, 1);
-  try {
-    writer.raw(toBinary(parent, message));
-  } catch {
-    // A required field is missing.
-  }
+  // A message that has nothing but this field.
+  const oneof = "oneof" in field ? field.oneof : undefined;
+  const member = oneof ? { ...oneof, fields: [field] } : field;
+  const only = { ...field.parent, members: [member], fields: [field] } as DescMessage;
+  const message = drawMessageOf(draw, only, { wild: false }, 2);
+  writer.raw(toBinary(only, message, { writeUnknownFields: false }));
 }
 
 function drawAny(draw: Draw, number: number, writer: BinaryWriter): void {
-  const wireType = pick<WireType>(draw, [0, 1, 2, 3, 4, 5]);
-  writer.tag(number, wireType);
-  switch (wireType) {
+  const wireType = pick(draw, [0, 1, 2, 3, 4, 5, 6]);
+  writeTag(draw, number, wireType, writer);
+  switch (wireType as WireType) {
     case WireType.Varint:
-      writer.raw(new Uint8Array(pick(draw, VARINTS)));
+      writer.raw(pick(draw, VARINTS));
       break;
     case WireType.Bit64:
       writer.raw(draw(fc.uint8Array, { minLength: 8, maxLength: 8 }));
@@ -82,9 +78,12 @@ function drawAny(draw: Draw, number: number, writer: BinaryWriter): void {
     case WireType.Bit32:
       writer.raw(draw(fc.uint8Array, { minLength: 4, maxLength: 4 }));
       break;
-    case WireType.LengthDelimited:
-      writer.bytes(draw(fc.uint8Array, { maxLength: 12 }));
+    case WireType.LengthDelimited: {
+      const bytes = draw(fc.uint8Array, { maxLength: 12 });
+      const length = pick(draw, [bytes.length, bytes.length, bytes.length + 1, 2 ** 32 - 1]);
+      writer.uint32(length).raw(bytes);
       break;
+    }
     case WireType.StartGroup:
       drawAny(draw, pick(draw, [1, 2, 77]), writer);
       writer.tag(number, WireType.EndGroup);
@@ -93,16 +92,19 @@ function drawAny(draw: Draw, number: number, writer: BinaryWriter): void {
   }
 }
 
-const nines = (count: number, last: number) => [...Array.from({ length: count }, () => 0x81), last];
+/** Writes a tag; now and then one that is too long, or too large. */
+function writeTag(draw: Draw, number: number, wireType: number, writer: BinaryWriter): void {
+  let [rest, size] = [((number << 3) | wireType) >>> 0, 1];
+  if (draw(fc.nat, { max: 3 }) === 0) size = pick(draw, [2, 4, 5, 6, 10, 11]);
+  const bytes = [];
+  for (; rest > 127 || bytes.length < size - 1; rest >>>= 7) bytes.push((rest & 127) | 128);
+  if (bytes.length === 4 && draw(fc.boolean)) rest |= 16;
+  writer.raw(new Uint8Array([...bytes, rest]));
+}
+
+const ones = (count: number, last: number) => [...Array.from({ length: count }, () => 0x81), last];
+// prettier-ignore
 const VARINTS = [
-  [0],
-  [1],
-  [150, 1],
-  nines(4, 15),
-  nines(4, 16),
-  nines(8, 1),
-  nines(9, 1),
-  nines(9, 127),
-  nines(10, 1),
-  nines(14, 1),
-];
+  [0], [1], [150, 1], ones(3, 127), ones(4, 15), ones(4, 16), ones(4, 127), ones(5, 1),
+  ones(8, 1), ones(8, 127), ones(9, 1), ones(9, 127), ones(10, 1), ones(14, 1),
+].map((bytes) => new Uint8Array(bytes));

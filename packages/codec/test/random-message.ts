@@ -41,7 +41,7 @@ export function drawMessageOf(draw: Draw, desc: DescMessage, manner: Manner, dep
 }
 
 function drawField(draw: Draw, field: DescField, manner: Manner, depth: number): unknown {
-  if (manner.wild && draw(fc.nat, { max: 15 }) === 0) return drawWild(draw);
+  if (manner.wild && draw(fc.nat, { max: 5 }) === 0) return drawWild(draw);
   switch (field.fieldKind) {
     case "list":
       return Array.from({ length: draw(fc.nat, { max: 4 }) }, () =>
@@ -61,7 +61,7 @@ function drawField(draw: Draw, field: DescField, manner: Manner, depth: number):
 }
 
 function drawValue(draw: Draw, field: DescField, manner: Manner, depth: number): unknown {
-  if (manner.wild && draw(fc.nat, { max: 15 }) === 0) return drawWild(draw);
+  if (manner.wild && draw(fc.nat, { max: 5 }) === 0) return drawWild(draw);
   if (field.enum) return drawEnumValue(draw, field.enum);
   if (field.message) return drawChild(draw, field, field.message, manner, depth);
   const value = drawScalar(draw, field.scalar);
@@ -92,7 +92,7 @@ function drawEnumValue(draw: Draw, { open, values }: DescEnum): number {
     : pick(draw, values).number;
 }
 
-const TEXTS = ["", "\ud800", "a\udfff", "\ufffd", "\ufeffx", "é", "€".repeat(42)];
+const TEXTS = ["", "\ud800", "a\udfff", "\ufffd", "\ufeffx\ufffd", "é", "€".repeat(42)];
 const LENGTHS = [1, 23, 24, 25, 31, 32, 33, 127, 128, 129, 17_000];
 
 function drawScalar(draw: Draw, type: ScalarType): unknown {
@@ -151,8 +151,9 @@ function bigEdges(min: bigint, max: bigint): fc.Arbitrary<bigint> {
   return fc.oneof(fc.bigInt({ min, max }), fc.constantFrom(...near.filter((n) => n >= min)));
 }
 
+/** Values of which no field can hold them all. */
 // prettier-ignore
-const WILD: readonly unknown[] = [
+export const WILD: readonly unknown[] = [
   undefined, null, "", "x", "12", 0, -0, -1, 1.5, 2 ** 31, 2 ** 40, Number.NaN, 0n, 1n << 70n,
   true, [], {}, { case: "x" }, [1], ["a"], new Uint8Array([1]), { $typeName: "random.M1" },
   1e39, -1e39, Number.POSITIVE_INFINITY, "-5", "1e3",

@@ -11,7 +11,7 @@ import {
 import type { Metadata } from "@grpc/grpc-js";
 import type { Observer } from "rxjs";
 import { toHeaders } from "./metadata.js";
-import type { AnyCall } from "./running-call.js";
+import type { WireCall } from "./running-call.js";
 
 const current = new AsyncLocalStorage<CallContext | Outlived>();
 
@@ -47,7 +47,7 @@ export class CallContext implements HandlerContext {
     readonly method: DescMethod,
     readonly metadata: Metadata,
     readonly deadline: number,
-    private readonly call: Pick<AnyCall, "getAuthContext" | "getPeer">,
+    private readonly call: Pick<WireCall, "getAuthContext" | "getPeer">,
     private readonly running: { end(error: ConnectError): void },
   ) {}
 

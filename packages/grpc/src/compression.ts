@@ -9,11 +9,20 @@ import type { Metadata } from "@grpc/grpc-js";
  */
 const ACCEPTED = "x-caller-accept-encoding";
 
+/** Paths of the methods whose replies are worth compressing: for others nobody asks. */
+const paths = new Set<string>();
+
 subscribe("http2.server.stream.created", (message) => {
   const { headers } = message as { headers: Record<string, string | undefined> };
+  if (!paths.has(headers[":path"]!)) return;
   headers[ACCEPTED] = headers["grpc-accept-encoding"];
   if (headers[ACCEPTED] === undefined) delete headers[ACCEPTED];
 });
+
+/** Makes `acceptsGzip` work for the calls of a method. */
+export function mayCompress(path: string): void {
+  paths.add(path);
+}
 
 /** Below this many bytes gzip's own frame and a network packet make compression a loss. */
 const SMALLEST = 1024;
@@ -53,20 +62,14 @@ class CompressedFrame implements Frame {
 }
 
 /** The message as a frame, compressed where that pays; a promise only for large ones. */
-export function compress(bytes: Uint8Array): Frame | Promise<Frame> {
-  const plain = uncompressed(bytes);
-  if (bytes.byteLength < SMALLEST) return plain;
-  if (bytes.byteLength < LARGE) return smaller(plain, gzipSync(plain, { level }));
+export function compress(plain: Buffer): Frame | Promise<Frame> {
+  if (plain.byteLength < SMALLEST) return plain;
+  if (plain.byteLength < LARGE) return smaller(plain, gzipSync(plain, { level }));
   return new Promise((resolve, reject) =>
     gzip(plain, { level }, (error, packed) =>
       error ? reject(error) : resolve(smaller(plain, packed)),
     ),
   );
-}
-
-/** The message as a frame, as it is. */
-export function uncompressed(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function smaller(plain: Buffer, packed: Buffer): Frame {

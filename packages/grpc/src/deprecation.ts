@@ -1,5 +1,6 @@
 import { type DescMethod, getOption, hasOption } from "@bufbuild/protobuf";
 import { retirement } from "@emporium/contracts/options/v1";
+import { Metadata } from "@grpc/grpc-js";
 import { type Meter, metrics } from "@opentelemetry/api";
 import { policyOf } from "./policy.js";
 
@@ -14,6 +15,7 @@ export interface Deprecation {
 /** A call, as far as it tells who makes it. */
 export interface CallOrigin {
   readonly requestHeader: Headers;
+  readonly metadata: Metadata;
   /** Address and port that the call came from. */
   readonly peer: string;
 }
@@ -50,6 +52,19 @@ function readDeprecation(method: DescMethod): Deprecation | undefined {
   };
 }
 
+const warnings = new WeakMap<Deprecation, Metadata>();
+
+/** The warning as response headers of its own, the same object each time. */
+export function warningOf(deprecation: Deprecation): Metadata {
+  let metadata = warnings.get(deprecation);
+  if (!metadata) {
+    metadata = new Metadata();
+    for (const [name, value] of Object.entries(deprecation)) metadata.set(name, value);
+    warnings.set(deprecation, metadata);
+  }
+  return metadata;
+}
+
 /** Adds the warning to headers, or to trailers where there will be no headers. */
 export function warn(headers: Headers, { deprecation, sunset }: Deprecation): void {
   headers.set("deprecation", deprecation);
@@ -78,6 +93,7 @@ export function countDeprecatedCalls({
 }
 
 /** The program that calls, by its own account; else the machine, without the port of this call. */
-function userAgentOrHost({ requestHeader, peer }: CallOrigin): string {
-  return requestHeader.get("user-agent") ?? peer.replace(/:\d+$/, "");
+function userAgentOrHost({ metadata, peer }: CallOrigin): string {
+  const [program] = metadata.get("user-agent");
+  return program?.toString() ?? peer.replace(/:\d+$/, "");
 }

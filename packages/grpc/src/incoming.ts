@@ -1,41 +1,73 @@
-import type { Readable } from "node:stream";
 import type { DescMethod, Message } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
 import { EngineReason } from "@emporium/contracts/options/v1";
+import type { Metadata } from "@grpc/grpc-js";
 import { cancelled } from "./call-context.js";
 import { engineFailure } from "./failure.js";
 import { type MethodPolicy, policyOf } from "./policy.js";
+import type { RunningCall, WireCall } from "./running-call.js";
+import type { Begin } from "./serve.js";
 import { validateMessage } from "./validation.js";
+
+/** Waits for the one request of a call, and that it was the only one. */
+export class OneRequest {
+  #metadata: Metadata | undefined;
+  #request: Message | undefined;
+  #running: RunningCall | undefined;
+
+  constructor(
+    private readonly call: WireCall,
+    private readonly begin: Begin<Message>,
+  ) {}
+
+  onReceiveMetadata(metadata: Metadata): void {
+    this.#metadata = metadata;
+    this.call.startRead();
+  }
+
+  onReceiveMessage(message: Message): void {
+    if (this.#request) return this.#refuse("more than one request");
+    this.#request = message;
+    this.call.startRead();
+  }
+
+  onReceiveHalfClose(): void {
+    if (!this.#request) return this.#refuse("no request");
+    this.#running = this.begin(this.call, this.#metadata!, this.#request);
+  }
+
+  onCancel(): void {
+    this.#running?.leave();
+  }
+
+  /** gRPC, "Status codes and their use": a cardinality violation is UNIMPLEMENTED. */
+  #refuse(what: string): void {
+    const details = `The call has ${what}, and its method takes one`;
+    this.call.sendStatus({ code: Code.Unimplemented as number, details, metadata: null });
+  }
+}
 
 /**
  * The messages that a caller streams, each validated, no more of them than the contract allows, and
- * no faster than they are read. A handler that stops reading, also by throwing, leaves the stream as
- * it is: `for await` over it would destroy it under the answer (grpc/grpc-node #1839), and cost more.
+ * no faster than they are read: what was not asked for stays with HTTP/2, whose window then closes. A
+ * handler that stops reading, also by throwing, leaves the stream as it is.
  */
 export class IncomingMessages implements AsyncIterableIterator<Message> {
   readonly #policy: MethodPolicy;
   #count = 0;
-  #closed = false;
+  #cancelled = false;
   #ended = false;
+  #running: RunningCall | undefined;
+  /** A message that came while `next` asked for it. */
+  #message: Message | undefined;
   #waiting: PromiseWithResolvers<IteratorResult<Message, undefined>> | undefined;
 
   constructor(
     private readonly method: DescMethod,
-    private readonly call: Readable,
+    private readonly call: WireCall,
+    private readonly begin: Begin<IncomingMessages>,
   ) {
     this.#policy = policyOf(method);
-    call.on("readable", () => this.#wake());
-    // A caller who leaves ends the stream like one who has said all; which it was shows in the same
-    // turn, when grpc-js has told of the cancellation.
-    call.on("end", () =>
-      setImmediate(() => {
-        this.#ended = !this.#closed;
-        this.#wake();
-      }),
-    );
-    call.on("close", () => {
-      this.#closed = true;
-      this.#wake();
-    });
   }
 
   [Symbol.asyncIterator]() {
@@ -43,15 +75,19 @@ export class IncomingMessages implements AsyncIterableIterator<Message> {
   }
 
   next(): Promise<IteratorResult<Message, undefined>> {
-    try {
-      const message = this.call.read() as Message | null;
-      if (message !== null) return Promise.resolve({ done: false, value: this.#checked(message) });
-      if (this.#ended) return Promise.resolve({ done: true, value: undefined });
-      if (this.#closed) return Promise.reject(cancelled());
-    } catch (error) {
-      return Promise.reject(error);
-    }
     if (this.#waiting) return this.#waiting.promise.then(() => this.next());
+    if (this.#ended) return Promise.resolve({ done: true, value: undefined });
+    if (this.#cancelled) return Promise.reject(cancelled());
+    this.call.startRead();
+    const message = this.#message;
+    if (message) {
+      this.#message = undefined;
+      try {
+        return Promise.resolve({ done: false, value: this.#checked(message) });
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    }
     this.#waiting = Promise.withResolvers();
     return this.#waiting.promise;
   }
@@ -62,16 +98,44 @@ export class IncomingMessages implements AsyncIterableIterator<Message> {
     return Promise.resolve({ done: true, value: undefined });
   }
 
+  onReceiveMetadata(metadata: Metadata): void {
+    this.#running = this.begin(this.call, metadata, this);
+  }
+
+  onReceiveMessage(message: Message): void {
+    this.#message = message;
+    this.#wake();
+  }
+
+  /**
+   * A caller who leaves ends the stream like one who has said all; which it was shows in the same
+   * turn, when grpc-js has told of the cancellation.
+   */
+  onReceiveHalfClose(): void {
+    setImmediate(() => {
+      this.#ended ||= !this.#cancelled;
+      this.#wake();
+    });
+  }
+
+  onCancel(): void {
+    this.#cancelled = true;
+    this.#running?.leave();
+    this.#wake();
+  }
+
   #wake(): void {
     const waiting = this.#waiting;
     if (!waiting) return;
-    if (this.call.readableLength === 0 && !this.#ended && !this.#closed) {
-      // Nothing yet, or the end: reading tells the stream to go on to it.
-      this.call.read(0);
-      return;
-    }
     this.#waiting = undefined;
-    waiting.resolve(this.next());
+    const message = this.#message;
+    this.#message = undefined;
+    if (!message) return waiting.resolve(this.next());
+    try {
+      waiting.resolve({ done: false, value: this.#checked(message) });
+    } catch (error) {
+      waiting.reject(error);
+    }
   }
 
   #checked(message: Message): Message {

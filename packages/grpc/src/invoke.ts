@@ -27,7 +27,7 @@ export function invokeUnary(
   handler: AnyHandler,
   interceptors: Interceptor[],
 ): InvokeOne<Message> {
-  const direct: InvokeOne<Message> = async (message, context) => {
+  const direct: InvokeOne<Message> = (message, context) => {
     validateMessage(method.input, message);
     return onlyMessage(handler(message, context));
   };

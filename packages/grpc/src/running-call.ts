@@ -1,4 +1,3 @@
-import type { PeerCertificate } from "node:tls";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { EngineReason } from "@emporium/contracts/options/v1";
@@ -9,17 +8,23 @@ import { deprecationOf, warn } from "./deprecation.js";
 import type { EngineClock } from "./engine-clock.js";
 import { type AwayCheck, type ErrorLog, toConnectError } from "./exceptions.js";
 import { engineFailure } from "./failure.js";
+import { toMetadata } from "./metadata.js";
 import { type CallObserver, codeName } from "./observe.js";
 import { policyOf } from "./policy.js";
+import { toStatus } from "./status.js";
 
-/** What the calls of all four kinds have in common in grpc-js. */
-export interface AnyCall extends NodeJS.EventEmitter {
-  readonly metadata: grpc.Metadata;
-  getDeadline(): grpc.Deadline;
-  getPeer(): string;
-  getAuthContext(): { sslPeerCertificate?: PeerCertificate };
-  sendMetadata(metadata: grpc.Metadata): void;
-}
+/** A call as grpc-js hands it to server interceptors, beneath its streams and events. */
+export type WireCall = Pick<
+  grpc.ServerInterceptingCallInterface,
+  | "start"
+  | "startRead"
+  | "sendMetadata"
+  | "sendMessage"
+  | "sendStatus"
+  | "getPeer"
+  | "getDeadline"
+  | "getAuthContext"
+>;
 
 /** What a call needs of the server around it. */
 export interface CallSurroundings {
@@ -30,7 +35,7 @@ export interface CallSurroundings {
   /** Told of every call of a deprecated method. */
   readonly onDeprecated?: (method: DescMethod, call: CallContext) => void;
   /** Calls that are under way, so that a drain can find them. */
-  readonly calls: Set<RunningCall>;
+  readonly calls: RunningCalls;
 }
 
 /** What a signal says after an answer was sent; one for all, since nobody should be listening. */
@@ -44,42 +49,46 @@ export class RunningCall {
   finished = false;
   /** Told once when the call ends, however it does. */
   onFinish: (() => void) | undefined;
-  #stopTimer: (() => void) | undefined;
+  /** When the contract's `longest` is over, where that is before the caller's own deadline. */
+  readonly expires: number;
+  /** The caller's own deadline. grpc-js ends the call then. */
+  readonly #deadline: number;
   #started = performance.now();
 
   constructor(
     method: DescMethod,
-    call: AnyCall,
+    readonly call: WireCall,
+    metadata: grpc.Metadata,
     private readonly server: CallSurroundings,
     /** Whether the caller waits for one answer, and so for the handler's end. */
     readonly awaitsAnswer: boolean,
-    private readonly send: (error: ConnectError, trailers: Headers | undefined) => void,
   ) {
     const { longestMs, gzip } = policyOf(method);
-    const named = call.getDeadline();
-    const callers = named instanceof Date ? named.getTime() : named;
+    this.#deadline = Number(call.getDeadline());
     const latest = server.clock.now() + longestMs;
-    this.gzip = acceptsGzip(call.metadata) && gzip;
-    this.context = new CallContext(method, call.metadata, Math.min(callers, latest), call, this);
-    // grpc-js ends the call at the caller's deadline; the contract's is ours.
-    if (latest < callers)
-      this.#stopTimer = server.clock.after(longestMs, () => this.end(tooLong(awaitsAnswer)));
-    const deprecation = deprecationOf(method);
-    if (deprecation) {
-      warn(this.context.responseHeader, deprecation);
-      server.onDeprecated?.(method, this.context);
-    }
+    this.expires = latest < this.#deadline ? latest : Infinity;
+    this.gzip = gzip && acceptsGzip(metadata);
+    const deadline = Math.min(this.#deadline, latest);
+    this.context = new CallContext(method, metadata, deadline, call, this);
+    if (deprecationOf(method)) server.onDeprecated?.(method, this.context);
     server.calls.add(this);
-    call.on("cancelled", () => {
-      if (!this.finished) this.finish(Date.now() >= callers ? deadlineExceeded() : cancelled());
-    });
+  }
+
+  /** The caller has left, or its deadline has passed. */
+  leave(): void {
+    if (!this.finished)
+      this.finish(Date.now() >= this.#deadline ? deadlineExceeded() : cancelled());
+  }
+
+  /** The contract's `longest` is over. */
+  expire(): void {
+    this.end(tooLong(this.awaitsAnswer));
   }
 
   /** True for the first, who may send the answer. */
   finish(reason: ConnectError = answered): boolean {
     if (this.finished) return false;
     this.finished = true;
-    this.#stopTimer?.();
     this.server.calls.delete(this);
     this.context.abort(reason);
     this.onFinish?.();
@@ -100,8 +109,16 @@ export class RunningCall {
   /** Ends it now with this error. */
   end(error: ConnectError): void {
     if (!this.finish(error)) return;
-    // An answer of trailers alone can be retried by a client: headers not yet sent go along with them.
-    this.send(error, this.context.trailersOfFailure);
+    const { call, context } = this;
+    const deprecation = deprecationOf(context.method);
+    if (deprecation) warn(context.responseTrailer, deprecation);
+    // An answer of trailers alone can be retried by a client, so headers that were not sent go along
+    // with them; but who reads a stream looks for what its handler has set where that belongs.
+    else if (!this.awaitsAnswer && context.headersToSend && !context.headersSent) {
+      context.headersSent = true;
+      call.sendMetadata(toMetadata(context.headersToSend));
+    }
+    call.sendStatus(toStatus(error, context.trailersOfFailure));
   }
 
   /** Ends it with whatever was thrown. */
@@ -118,4 +135,39 @@ function tooLong(awaitsAnswer: boolean): ConnectError {
     : engineFailure(EngineReason.STREAM_EXPIRED, "The stream has lived its time; resume it", {
         retryDelay: { seconds: 0n },
       });
+}
+
+/**
+ * The calls that are under way. One timer watches over the contract's `longest` of them all: it stands at
+ * the first that may be over, and most are answered long before.
+ */
+export class RunningCalls extends Set<RunningCall> {
+  #due = Infinity;
+  #stopTimer: (() => void) | undefined;
+
+  constructor(private readonly clock: EngineClock) {
+    super();
+  }
+
+  override add(call: RunningCall): this {
+    if (call.expires < this.#due) this.#watch(call.expires);
+    return super.add(call);
+  }
+
+  #watch(due: number): void {
+    this.#stopTimer?.();
+    this.#due = due;
+    this.#stopTimer = this.clock.after(due - this.clock.now(), () => this.#look());
+  }
+
+  #look(): void {
+    this.#due = Infinity;
+    const now = this.clock.now();
+    let next = Infinity;
+    for (const call of this) {
+      if (call.expires <= now) call.expire();
+      else next = Math.min(next, call.expires);
+    }
+    if (next < Infinity) this.#watch(next);
+  }
 }

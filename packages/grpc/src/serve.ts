@@ -1,10 +1,10 @@
-import { type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import type { DescMethod, Message } from "@bufbuild/protobuf";
 import type { ConnectError, Interceptor } from "@connectrpc/connect";
+import { decode, encode } from "@emporium/codec";
 import type * as grpc from "@grpc/grpc-js";
-import type { CallContext } from "./call-context.js";
-import { compress, type Frame, uncompressed } from "./compression.js";
-import { deprecationOf } from "./deprecation.js";
-import { IncomingMessages, tooLong } from "./incoming.js";
+import { compress, type Frame, mayCompress } from "./compression.js";
+import { deprecationOf, warn, warningOf } from "./deprecation.js";
+import { IncomingMessages, OneRequest, tooLong } from "./incoming.js";
 import {
   type AnyHandler,
   asMessage,
@@ -18,7 +18,7 @@ import {
 import { toMetadata } from "./metadata.js";
 import type { Answer } from "./nest-result.js";
 import { policyOf } from "./policy.js";
-import { type AnyCall, type CallSurroundings, RunningCall } from "./running-call.js";
+import { type CallSurroundings, RunningCall, type WireCall } from "./running-call.js";
 import { toStatus } from "./status.js";
 
 /** What a handler needs of the server around it. */
@@ -31,11 +31,30 @@ export interface ServeOptions extends CallSurroundings {
 /** What `Server.register` of grpc-js takes for one method. */
 export interface Registration {
   readonly path: string;
-  readonly handler: grpc.UntypedHandleCall;
+  readonly handler: () => never;
   readonly serialize: (frame: Frame) => Buffer;
   readonly deserialize: (bytes: Buffer) => Message;
   readonly type: "unary" | "clientStream" | "serverStream" | "bidi";
 }
+
+/** Hears what a call brings, from its headers on. */
+type Listener = Parameters<WireCall["start"]>[0];
+type Listen = (call: WireCall) => Listener;
+
+/** Who listens to the calls of a method, by the function that grpc-js tells the method by. */
+const listeners = new WeakMap<(bytes: Buffer) => unknown, Listen>();
+
+/**
+ * Takes calls over from grpc-js before it makes a Node stream of each and an event of everything: the
+ * interceptor of every grpc-js server whose methods come from `serve` (gRFC L112). Other methods of the
+ * server are left to grpc-js.
+ */
+export const takeOver: grpc.ServerInterceptor = (method, call) => {
+  const listen = listeners.get(method.requestDeserialize);
+  if (!listen) return call as grpc.ServerInterceptingCall;
+  // grpc-js starts what is returned, and asks nothing else of it.
+  return { start: () => call.start(listen(call)) } as unknown as grpc.ServerInterceptingCall;
+};
 
 /** Binds one handler to the wire. */
 export function serve(
@@ -43,124 +62,144 @@ export function serve(
   handler: AnyHandler,
   options: ServeOptions,
 ): Registration {
-  const parts = {
-    path: policyOf(method).path,
+  const { path, gzip } = policyOf(method);
+  if (gzip) mayCompress(path);
+  const deserialize = (bytes: Buffer) => decode(method.input, bytes);
+  const [type, listen] = listenerOf(method, handler, options);
+  listeners.set(deserialize, listen);
+  return {
+    path,
+    type,
+    deserialize,
     // grpc-js takes what it is given for a Buffer, and uses no more of it than a Frame has.
-    serialize: (frame: Frame) => frame as Buffer,
-    deserialize: (bytes: Buffer) => fromBinary(method.input, bytes),
+    serialize: (frame) => frame as Buffer,
+    handler() {
+      throw new Error(`The server of ${path} was made without the interceptor takeOver`);
+    },
   };
+}
+
+function listenerOf(
+  method: DescMethod,
+  handler: AnyHandler,
+  options: ServeOptions,
+): [type: Registration["type"], Listen] {
+  const { interceptors } = options;
   switch (method.methodKind) {
     case "unary": {
-      const invoke = invokeUnary(method, handler, options.interceptors);
-      const handle: grpc.handleUnaryCall<Message, Frame> = (call, callback) =>
-        answerOne(method, call, callback, call.request, invoke, options);
-      return { ...parts, type: "unary", handler: handle as grpc.UntypedHandleCall };
+      const answer = answerOne(method, invokeUnary(method, handler, interceptors), options);
+      return ["unary", (call) => new OneRequest(call, answer)];
     }
     case "client_streaming": {
-      const invoke = invokeClientStream(method, handler, options.interceptors);
-      const handle: grpc.handleClientStreamingCall<Message, Frame> = (call, callback) =>
-        answerOne(method, call, callback, new IncomingMessages(method, call), invoke, options);
-      return { ...parts, type: "clientStream", handler: handle as grpc.UntypedHandleCall };
+      const invoke = invokeClientStream(method, handler, interceptors);
+      const answer = answerOne(method, invoke, options);
+      return ["clientStream", (call) => new IncomingMessages(method, call, answer)];
     }
     case "server_streaming": {
-      const invoke = invokeServerStream(method, handler, options.interceptors);
-      const handle: grpc.handleServerStreamingCall<Message, Frame> = (call) =>
-        answerMany(method, call, call.request, invoke, options);
-      return { ...parts, type: "serverStream", handler: handle as grpc.UntypedHandleCall };
+      const invoke = invokeServerStream(method, handler, interceptors);
+      const answer = answerMany(method, invoke, options);
+      return ["serverStream", (call) => new OneRequest(call, answer)];
     }
     case "bidi_streaming": {
-      const invoke = invokeBidi(method, handler, options.interceptors);
-      const handle: grpc.handleBidiStreamingCall<Message, Frame> = (call) =>
-        answerMany(method, call, new IncomingMessages(method, call), invoke, options);
-      return { ...parts, type: "bidi", handler: handle as grpc.UntypedHandleCall };
+      const answer = answerMany(method, invokeBidi(method, handler, interceptors), options);
+      return ["bidi", (call) => new IncomingMessages(method, call, answer)];
     }
   }
 }
 
-function answerOne<Input>(
-  method: DescMethod,
-  call: grpc.ServerUnaryCall<Message, Frame> | grpc.ServerReadableStream<Message, Frame>,
-  callback: grpc.sendUnaryData<Frame>,
+/** Begins a call whose headers, and whose request where it has but one, are there. */
+export type Begin<Input> = (
+  call: WireCall,
+  metadata: grpc.Metadata,
   input: Input,
-  invoke: InvokeOne<Input>,
+) => RunningCall | undefined;
+
+function begin<Input>(
+  method: DescMethod,
   options: ServeOptions,
-): void {
-  const send = (error: ConnectError, trailers?: Headers) => callback(toStatus(error, trailers));
-  const refusal = options.refusal?.();
-  if (refusal) return send(refusal);
-  const running = new RunningCall(method, call, options, true, send);
-  const { context } = running;
-  context
-    .run(() => invoke(input, context))
-    .then(async (message) => {
-      const bytes = toBinary(method.output, asMessage(method, message));
-      const frame = running.gzip ? await compress(bytes) : uncompressed(bytes);
-      if (!running.finish()) return;
-      sendHeaders(call, context, running.gzip);
-      callback(null, frame, trailersOf(context));
-    })
-    .catch((error: unknown) => running.fail(error));
+  awaitsAnswer: boolean,
+  work: (running: RunningCall, input: Input) => Promise<void>,
+): Begin<Input> {
+  return (call, metadata, input) => {
+    const refusal = options.refusal?.();
+    if (refusal) return void call.sendStatus(toStatus(refusal));
+    const running = new RunningCall(method, call, metadata, options, awaitsAnswer);
+    running.context.run(() => work(running, input)).catch((error: unknown) => running.fail(error));
+    return running;
+  };
 }
 
-function answerMany<Input>(
-  method: DescMethod,
-  call: grpc.ServerWritableStream<Message, Frame> | grpc.ServerDuplexStream<Message, Frame>,
-  input: Input,
-  invoke: InvokeMany<Input>,
-  options: ServeOptions,
-): void {
-  const send = (error: ConnectError, trailers?: Headers) =>
-    void call.emit("error", Object.assign(new Error(error.rawMessage), toStatus(error, trailers)));
-  const refusal = options.refusal?.();
-  if (refusal) return send(refusal);
-  let resume: (() => void) | undefined;
-  call.on("drain", () => resume?.());
-  const running = new RunningCall(method, call, options, false, (error) => {
-    // Headers that a handler set are sent as such; a deprecation's go along with the trailers.
-    if (!deprecationOf(method)) sendHeaders(call, context, false);
-    send(error, context.trailersOfFailure);
+function answerOne<Input>(method: DescMethod, invoke: InvokeOne<Input>, options: ServeOptions) {
+  return begin<Input>(method, options, true, async (running, input) => {
+    const message = await invoke(input, running.context);
+    const bytes = encode(method.output, asMessage(method, message));
+    const frame = running.gzip ? await compress(bytes) : bytes;
+    if (!running.finish()) return;
+    sendHeaders(running, frame !== bytes);
+    running.call.sendMessage(frame, nothing);
+    // Without a wait for the message to be gone, all of the answer leaves in one piece.
+    running.call.sendStatus(success(running));
   });
-  const { context } = running;
-  const { maxResponses } = policyOf(method);
-  const write = async (answer: Answer) => {
-    const messages = answer.messages[Symbol.asyncIterator]();
-    // A handler that is stuck learns of the end by its signal; this makes its `finally` run as well.
-    running.onFinish = () => {
-      resume?.();
-      answer.abandon();
-      void messages.return?.()?.catch(() => {});
-    };
-    for (let count = 0; !running.finished; count++) {
-      const { done, value } = await messages.next();
-      if (running.finished) return;
-      if (count === 0) sendHeaders(call, context, running.gzip);
-      if (done) return answer.complete();
-      if (count === maxResponses) throw tooLong("responses", maxResponses);
-      const bytes = toBinary(method.output, asMessage(method, value));
-      if (!call.write(running.gzip ? await compress(bytes) : uncompressed(bytes)))
-        await new Promise<void>((drained) => (resume = drained));
-    }
-  };
-  const answer = async () => {
-    const stream = await invoke(input, context);
-    await write(stream).catch((error: unknown) => stream.fail(error));
-    if (running.finish()) call.end(trailersOf(context));
-  };
-  context.run(answer).catch((error: unknown) => running.fail(error));
 }
+
+/** Bytes that may wait for the network before a handler has to. */
+const MOST_WAITING = 64 * 1024;
+
+function answerMany<Input>(method: DescMethod, invoke: InvokeMany<Input>, options: ServeOptions) {
+  const { maxResponses } = policyOf(method);
+  return begin<Input>(method, options, false, async (running, input) => {
+    let waiting = 0;
+    let resume: (() => void) | undefined;
+    const write = async (answer: Answer) => {
+      const messages = answer.messages[Symbol.asyncIterator]();
+      // A handler that is stuck learns of the end by its signal; this makes its `finally` run as well.
+      running.onFinish = () => {
+        resume?.();
+        answer.abandon();
+        void messages.return?.()?.catch(() => {});
+      };
+      for (let count = 0; !running.finished; count++) {
+        const { done, value } = await messages.next();
+        if (running.finished) return;
+        if (count === 0) sendHeaders(running, running.gzip);
+        if (done) return answer.complete();
+        if (count === maxResponses) throw tooLong("responses", maxResponses);
+        const bytes = encode(method.output, asMessage(method, value));
+        const frame = running.gzip ? await compress(bytes) : bytes;
+        const { byteLength } = frame;
+        waiting += byteLength;
+        running.call.sendMessage(frame, () => {
+          waiting -= byteLength;
+          if (waiting < MOST_WAITING) resume?.();
+        });
+        if (waiting >= MOST_WAITING) await new Promise<void>((gone) => (resume = gone));
+      }
+    };
+    const stream = await invoke(input, running.context);
+    await write(stream).catch((error: unknown) => stream.fail(error));
+    if (running.finish()) running.call.sendStatus(success(running));
+  });
+}
+
+function nothing(): void {}
 
 /** Response headers, where there are any; grpc-js sends its own with the first message. */
-function sendHeaders(call: AnyCall, context: CallContext, gzip: boolean): void {
-  if (context.headersSent || (!gzip && !context.headersToSend)) return;
+function sendHeaders({ call, context }: RunningCall, gzip: boolean): void {
+  if (context.headersSent) return;
   context.headersSent = true;
+  const deprecation = deprecationOf(context.method);
+  if (!gzip && !context.headersToSend) {
+    if (deprecation) call.sendMetadata(warningOf(deprecation));
+    return;
+  }
+  if (deprecation) warn(context.responseHeader, deprecation);
   const metadata = toMetadata(context.headersToSend ?? new Headers());
   if (gzip) metadata.set("grpc-encoding", "gzip");
   call.sendMetadata(metadata);
 }
 
-/** grpc-js says "OK" in words with every success, which gRPC leaves out; this says it in none. */
-const wordless = toMetadata(new Headers({ "grpc-message": "" }));
-
-function trailersOf({ trailersToSend }: CallContext): grpc.Metadata {
-  return trailersToSend ? toMetadata(trailersToSend, wordless.clone()) : wordless;
+/** gRPC has no words for success. */
+function success({ context }: RunningCall) {
+  const { trailersToSend } = context;
+  return { code: 0, details: "", metadata: trailersToSend ? toMetadata(trailersToSend) : null };
 }

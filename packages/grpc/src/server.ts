@@ -22,8 +22,8 @@ import { policyOf } from "./policy.js";
 import { Reflection } from "./reflection.js";
 import { Refusals } from "./refusals.js";
 import { defaultShedding, Shedding, type SheddingLimits } from "./shedding.js";
-import type { RunningCall } from "./running-call.js";
-import { serve, type ServeOptions } from "./serve.js";
+import { type RunningCall, RunningCalls } from "./running-call.js";
+import { serve, type ServeOptions, takeOver } from "./serve.js";
 import type { TlsSource } from "./tls.js";
 
 /** Milliseconds that peers have to hear of the end of calls that outstay the grace time. */
@@ -100,15 +100,17 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
     this.#server = new grpc.Server({
       ...toServerOptions(this.#limits),
       "grpc.enable_channelz": options.channelz ? 1 : 0,
+      interceptors: [takeOver],
     });
     if (options.channelz) grpc.addAdminServicesToServer(this.#server);
-    const calls = new Set<RunningCall>();
+    const clock = options.clock ?? realTime;
+    const calls = new RunningCalls(clock);
     this.#shedding = new Shedding({ ...defaultShedding, ...options.shedding }, () => calls.size);
     this.#serving = {
       interceptors: options.interceptors ?? [],
       log: options.log ?? nestLog(),
       isAway: options.isAway,
-      clock: options.clock ?? realTime,
+      clock,
       observers: options.observers ?? [],
       onDeprecated: countDeprecatedCalls(options.deprecatedCalls),
       refusal: () => this.#shedding.refusal(),
@@ -191,7 +193,7 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
     this.#services.set(method.parent.typeName, method.parent);
     const { path, handler: handle, ...rest } = serve(method, handler, serving);
     this.#longest.set(path, policyOf(method).longestMs);
-    server.register(path, handle as never, rest.serialize, rest.deserialize, rest.type);
+    server.register(path, handle, rest.serialize, rest.deserialize, rest.type);
   }
 
   async #listen(server: grpc.Server, place: Place, setting: string, tls?: TlsSource) {
@@ -208,7 +210,10 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
   }
 
   async #answerProbes(place: Place): Promise<void> {
-    const server = new grpc.Server(toServerOptions(this.#limits));
+    const server = new grpc.Server({
+      ...toServerOptions(this.#limits),
+      interceptors: [takeOver],
+    });
     this.#addOwn(HealthService, this.health.handlers, server);
     await this.#listen(server, place, "HEALTH_LISTEN_ADDR");
     this.#servers.push(server);

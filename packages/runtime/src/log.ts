@@ -17,9 +17,50 @@ export function createLogger({ name, level }: { name: string; level: string }): 
     formatters: { level: (label) => ({ level: label }) },
     redact: ["authorization", "payment_token"],
   };
-  // Lines leave at once, but a slow reader does not stop the event loop.
-  return pino(options, pino.destination({ dest: 1, sync: false, minLength: 0 }));
+  return pino(options, standardOutput);
 }
+
+/** Lines that leave in one piece. */
+const MOST_LINES = 256;
+const LONGEST_WAIT_MS = 100;
+
+/**
+ * Standard output of the process, for all of its loggers. Lines leave together, at the latest after a
+ * tenth of a second and when the process ends: a write for each line would cost as much as the call
+ * that it tells of. A slow reader does not stop the event loop.
+ */
+class Lines {
+  #lines: string[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #stream: ReturnType<typeof pino.destination> | undefined;
+
+  write(line: string): void {
+    this.#stream ??= this.#open();
+    this.#lines.push(line);
+    if (this.#lines.length === MOST_LINES) this.#flush();
+    else this.#timer ??= setTimeout(() => this.#flush(), LONGEST_WAIT_MS).unref();
+  }
+
+  #flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#lines.length > 0) this.#stream?.write(this.#lines.join(""));
+    this.#lines = [];
+  }
+
+  #open() {
+    // Comes before pino's own listener, which closes the stream.
+    process.once("beforeExit", () => this.#flush());
+    const stream = pino.destination({ dest: 1, sync: false });
+    process.once("exit", () => {
+      this.#flush();
+      this.#stream?.flushSync();
+    });
+    return stream.once("close", () => (this.#stream = undefined));
+  }
+}
+
+const standardOutput = new Lines();
 
 /** The same log by the interface that Nest writes to; its start-up chatter goes to `debug`. */
 export function nestLogger(log: Logger) {

@@ -1,6 +1,3 @@
-// The compiled codec against protobuf-es, and protobufjs with the code that its static target has.
-// `node packages/codec/bench/codec.bench.ts [--json] [--quick]`, after a build.
-import { parseArgs } from "node:util";
 import {
   create,
   fromBinary,
@@ -15,13 +12,7 @@ import { ErrorInfoSchema } from "@emporium/contracts/google/rpc";
 import { GetOrderResponseSchema, ListOrdersResponseSchema } from "@emporium/contracts/orders/v1";
 import protobufjs from "protobufjs";
 import "protobufjs/ext/descriptor/index.js";
-
-interface Ratio {
-  median: number;
-  min: number;
-  max: number;
-  wanted: number;
-}
+import { type Bench, median, type Ratio, ratio, shown } from "../ratios.js";
 
 /** What is measured of one message: CPU microseconds a call by the name of the variant. */
 interface Subject {
@@ -29,8 +20,6 @@ interface Subject {
   type: DescMessage;
   message: Message;
   bytes: Buffer;
-  /** The least that is wanted against protobuf-es. */
-  wanted: number;
 }
 
 const TITLES = [
@@ -62,6 +51,7 @@ const metadata = Object.fromEntries(
   Array.from({ length: 20 }, (_, i) => [`key${i}`, `value ${i}`]),
 );
 
+/** What is measured, and the least that is wanted against protobuf-es. */
 const messages: [name: string, type: DescMessage, message: Message, wanted: number][] = [
   ["order", GetOrderResponseSchema, create(GetOrderResponseSchema, { order }), 2.5],
   ["map", ErrorInfoSchema, create(ErrorInfoSchema, { reason: "OUT_OF_STOCK", metadata }), 1],
@@ -123,45 +113,45 @@ function measure(variants: Record<string, () => unknown>, rounds: number, micros
   const names = Object.keys(variants);
   const calls: Record<string, number> = {};
   for (const name of names) {
+    const variant = variants[name]!;
     let count = 0;
     // The first half warms up, the second tells how many calls fill a round.
     for (const start = cpu(); cpu() - start < microseconds * 4;)
-      for (let i = 0; i < 10; i++) variants[name]!();
-    for (const start = cpu(); cpu() - start < microseconds; count++) variants[name]!();
-    calls[name] = Math.max(1, count);
+      for (let i = 0; i < 20; i++) variant();
+    for (const start = cpu(); cpu() - start < microseconds; count += 20)
+      for (let i = 0; i < 20; i++) variant();
+    calls[name] = count;
   }
   const times: Record<string, number[]> = Object.fromEntries(names.map((name) => [name, []]));
   for (let round = 0; round < rounds; round++) {
     for (const name of names) {
+      const variant = variants[name]!;
       const start = cpu();
-      for (let i = 0; i < calls[name]!; i++) variants[name]!();
+      for (let i = 0; i < calls[name]!; i++) variant();
       times[name]!.push((cpu() - start) / calls[name]!);
     }
   }
   return times;
 }
 
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
-}
-
-function ratio(theirs: number[], ours: number[], wanted: number): Ratio {
-  const all = theirs.map((time, round) => time / ours[round]!);
-  return { median: median(all), min: Math.min(...all), max: Math.max(...all), wanted };
-}
-
-/** Ratios are how often as fast we are; microseconds are the medians. */
-export function benchCodec({ quick }: { quick: boolean }) {
+/**
+ * The compiled codec beside protobuf-es, and beside protobufjs with the code that its static target
+ * has. Ratios say how many times as fast ours is.
+ */
+export const benchCodec: Bench = ({
+  quick,
+  rounds = 9,
+  seconds = quick ? 0.01 : 0.04,
+  progress,
+}) => {
   const ratios: Record<string, Ratio> = {};
   const microseconds: Record<string, number> = {};
   for (const [name, type, message, wanted] of messages) {
     const bytes = encode(type, message);
     if (bytes.compare(toBinary(type, message)) !== 0) throw new Error(`${name} differs`);
-    const times = measure(
-      variantsOf({ name, type, message, bytes, wanted }),
-      9,
-      quick ? 10_000 : 40_000,
-    );
+    progress(`${name}, ${bytes.length} bytes`);
+    const variants = variantsOf({ name, type, message, bytes });
+    const times = measure(variants, rounds, seconds * 1e6);
     for (const [variant, measured] of Object.entries(times)) {
       microseconds[`${name}: ${variant}`] = median(measured);
       const [work, codec] = variant.split(" ") as [string, string];
@@ -171,22 +161,10 @@ export function benchCodec({ quick }: { quick: boolean }) {
       ratios[key] = ratio(measured, times[`${work} emporium`]!, least);
     }
   }
-  return { ratios, microseconds };
-}
-
-if (import.meta.main) {
-  const { values } = parseArgs({
-    options: { json: { type: "boolean" }, quick: { type: "boolean" } },
-  });
-  const report = benchCodec({ quick: values.quick ?? false });
-  if (values.json) console.log(JSON.stringify(report));
-  else {
-    for (const [name, time] of Object.entries(report.microseconds)) {
-      console.log(`${time.toFixed(2).padStart(9)} us  ${name}`);
-    }
-    for (const [name, { median, min, max, wanted }] of Object.entries(report.ratios)) {
-      const spread = `(${min.toFixed(2)} to ${max.toFixed(2)})`;
-      console.log(`${median.toFixed(2).padStart(9)} ${spread}, wanted ${wanted}  ${name}`);
-    }
-  }
-}
+  const text = [
+    ...Object.entries(microseconds).map(([name, us]) => `${us.toFixed(2).padStart(9)} us  ${name}`),
+    "",
+    ...Object.entries(ratios).map(([name, found]) => `${shown(found).padEnd(38)}${name}`),
+  ].join("\n");
+  return Promise.resolve({ text, data: { ratios, microseconds, node: process.version } });
+};
