@@ -28,8 +28,9 @@ test(
   "a process that is told to end drains in order, and a watcher goes on elsewhere",
   { timeout: 120_000 },
   async () => {
+    const backing = await testInfrastructure();
     await using shop = await bootShop({
-      backing: await testInfrastructure(),
+      backing,
       processes: true,
       replicas: { inventory: 2 },
     });
@@ -39,6 +40,7 @@ test(
     const at = ({ address }: { address: string }) => ({
       address: `dns:///${address}`,
       tls: { source, server: "inventory" },
+      interceptors: [backing.by("admin")],
     });
     using health = createGrpcClient(Health, at(leaving!));
     using inventory = createGrpcClient(InventoryService, at(leaving!));
