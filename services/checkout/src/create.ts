@@ -113,18 +113,20 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
   parts.defer(() => app.close());
   await app.listen();
   events.startRelay();
-  const refunds = app.get(Refunds);
-  parts.use(
-    await events.consume({
-      name: "checkout-refunds",
-      from: "orders",
-      backoffMs: REFUND_PAUSES_MS,
-      handlers: [
-        on(OrderCancelledSchema, (event) => refunds.orderCancelled(event)),
-        on(ItemsReturnedSchema, (event) => refunds.itemsReturned(event)),
-      ],
-    }),
-  );
+  parts.use(await payBack(events, app.get(Refunds)));
   const running = parts.move();
   return { name, address: server.address, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** Takes in what orders tells of money that is due. */
+function payBack(events: Events<PrismaClient>, refunds: Refunds): Promise<AsyncDisposable> {
+  return events.consume({
+    name: "checkout-refunds",
+    from: "orders",
+    backoffMs: REFUND_PAUSES_MS,
+    handlers: [
+      on(OrderCancelledSchema, (event) => refunds.orderCancelled(event)),
+      on(ItemsReturnedSchema, (event) => refunds.itemsReturned(event)),
+    ],
+  });
 }
