@@ -2,7 +2,13 @@ import { ItemsReturnedSchema, OrderCancelledSchema } from "@emporium/contracts/o
 import { Database, isAway } from "@emporium/database";
 import { Events, on } from "@emporium/events";
 import { GrpcModule, GrpcServer } from "@emporium/grpc";
-import { attachToken, contractAccess, OwnTokens, TokenVerifier } from "@emporium/identity";
+import {
+  attachToken,
+  contractAccess,
+  IssuerAway,
+  OwnTokens,
+  TokenVerifier,
+} from "@emporium/identity";
 import { createLogger, nestLogger, systemClock } from "@emporium/runtime";
 import { NestFactory } from "@nestjs/core";
 import { CheckoutModule } from "./checkout.module.js";
@@ -78,7 +84,7 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
         neededBy: [],
       },
     },
-    isAway,
+    isAway: (error) => isAway(error) || error instanceof IssuerAway,
     log,
   });
   const { inventoryAddress, ordersAddress } = config;
