@@ -10,7 +10,7 @@ import {
   serviceNameOf,
 } from "@emporium/grpc";
 import { type Caller, callerKey } from "./caller.js";
-import type { Token } from "./token.js";
+import { InvalidToken, type Token } from "./token.js";
 import type { TokenVerifier } from "./verifier.js";
 
 /** What the access policy needs to decide. */
@@ -73,7 +73,8 @@ async function verifiedToken(
   if (given.length !== 1 || !jwt) throw unauthenticated("A bearer token is required");
   try {
     return await verifier.verify(jwt);
-  } catch {
+  } catch (error) {
+    if (!(error instanceof InvalidToken)) throw error;
     // Why stays here: who forges tokens needs no help.
     throw unauthenticated("The token is not valid, or no longer");
   }

@@ -31,17 +31,30 @@ export class IssuerMetadata {
   }
 }
 
-/** Reads a JSON object. Rejects where anything but 200 and an object comes back. */
+/** The issuer does not answer, or not now. */
+export class IssuerAway extends Error {
+  override name = "IssuerAway";
+}
+
+/**
+ * Reads a JSON object. Rejects with `IssuerAway` where nobody answers or the server is in trouble, and
+ * with an `Error` where anything else but 200 and an object comes back.
+ */
 export async function fetchJson(
   address: string,
   init: RequestInit = {},
 ): Promise<Record<string, unknown>> {
   const signal = AbortSignal.timeout(ANSWER_MS);
-  const response = await fetch(address, { redirect: "error", signal, ...init });
+  const response = await fetch(address, { redirect: "error", signal, ...init }).catch(
+    (cause: unknown) => {
+      throw new IssuerAway(`${address} does not answer`, { cause });
+    },
+  );
   const body: unknown = await response.json().catch(() => undefined);
   if (response.status === 200 && body !== null && typeof body === "object")
     return body as Record<string, unknown>;
-  throw new Error(`${address} answers ${response.status}${codeIn(body)}`);
+  const Failure = response.status >= 500 ? IssuerAway : Error;
+  throw new Failure(`${address} answers ${response.status}${codeIn(body)}`);
 }
 
 /** The `error` of OAuth 2.0 (RFC 6749, 5.2), which is a code and holds no secret. */

@@ -12,7 +12,14 @@ import { testInfrastructure } from "@emporium/local/test";
 import type { DescService } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TrialService } from "../../grpc/test/generated/trial/v1/trial_pb.js";
-import { contractAccess, currentCaller, requireOwner, TokenVerifier } from "../src/index.js";
+import {
+  contractAccess,
+  currentCaller,
+  IssuerAway,
+  requireOwner,
+  TokenVerifier,
+} from "../src/index.js";
+import { PublishedKeys } from "./published-keys.js";
 import { signerOf } from "./signing.js";
 
 /** The contract's access policy on a server, for handlers that a test gives. */
@@ -204,6 +211,28 @@ test("why a token is refused is not told", async () => {
     }),
   );
   expect(new Set(messages).size).toBe(1);
+});
+
+test("a token that nobody can verify now is not refused: the caller comes back", async () => {
+  await using nobody = await PublishedKeys.start();
+  nobody.away = true;
+  using late = new TokenVerifier({ issuer: nobody.issuer, audience: "emporium" });
+  await using server = await startTestServer(
+    {
+      tls: await tls("inventory"),
+      interceptors: [contractAccess({ verifier: late })],
+      isAway: (error) => error instanceof IssuerAway,
+      log: { error: () => undefined },
+    },
+    handlers(InventoryService, { getProduct: () => ({}) }),
+  );
+  const inventory = server.client(InventoryService, {
+    tls: { source: await tls("gateway"), server: "inventory" },
+    interceptors: [by("ada")],
+  });
+  expect(await outcome(inventory.getProduct({ sku: "TEA" }, { timeoutMs: 10_000 }))).toBe(
+    "DEPENDENCY_AWAY",
+  );
 });
 
 describe("a stream ends when its token does, and goes on with a new one", () => {

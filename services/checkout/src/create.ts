@@ -2,7 +2,13 @@ import { ItemsReturnedSchema, OrderCancelledSchema } from "@emporium/contracts/o
 import { Database, isAway } from "@emporium/database";
 import { Events, on } from "@emporium/events";
 import { GrpcModule, GrpcServer } from "@emporium/grpc";
-import { attachToken, contractAccess, OwnTokens, TokenVerifier } from "@emporium/identity";
+import {
+  attachToken,
+  contractAccess,
+  IssuerAway,
+  OwnTokens,
+  TokenVerifier,
+} from "@emporium/identity";
 import { createLogger, nestLogger, systemClock } from "@emporium/runtime";
 import { NestFactory } from "@nestjs/core";
 import { CheckoutModule } from "./checkout.module.js";
@@ -78,7 +84,7 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
         neededBy: [],
       },
     },
-    isAway,
+    isAway: (error) => isAway(error) || error instanceof IssuerAway,
     log,
   });
   const { inventoryAddress, ordersAddress } = config;
@@ -113,18 +119,20 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
   parts.defer(() => app.close());
   await app.listen();
   events.startRelay();
-  const refunds = app.get(Refunds);
-  parts.use(
-    await events.consume({
-      name: "checkout-refunds",
-      from: "orders",
-      backoffMs: REFUND_PAUSES_MS,
-      handlers: [
-        on(OrderCancelledSchema, (event) => refunds.orderCancelled(event)),
-        on(ItemsReturnedSchema, (event) => refunds.itemsReturned(event)),
-      ],
-    }),
-  );
+  parts.use(await payBack(events, app.get(Refunds)));
   const running = parts.move();
   return { name, address: server.address, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** Takes in what orders tells of money that is due. */
+function payBack(events: Events<PrismaClient>, refunds: Refunds): Promise<AsyncDisposable> {
+  return events.consume({
+    name: "checkout-refunds",
+    from: "orders",
+    backoffMs: REFUND_PAUSES_MS,
+    handlers: [
+      on(OrderCancelledSchema, (event) => refunds.orderCancelled(event)),
+      on(ItemsReturnedSchema, (event) => refunds.itemsReturned(event)),
+    ],
+  });
 }

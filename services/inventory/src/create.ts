@@ -2,7 +2,7 @@ import { ItemsReturnedSchema, OrderCancelledSchema } from "@emporium/contracts/o
 import { Database, isAway } from "@emporium/database";
 import { Events, on } from "@emporium/events";
 import { GrpcModule, GrpcServer } from "@emporium/grpc";
-import { contractAccess, TokenVerifier } from "@emporium/identity";
+import { contractAccess, IssuerAway, TokenVerifier } from "@emporium/identity";
 import { createLogger, nestLogger, systemClock } from "@emporium/runtime";
 import { NestFactory } from "@nestjs/core";
 import {
@@ -69,7 +69,7 @@ export async function create(config: InventoryConfig): Promise<RunningService> {
         neededBy: [],
       },
     },
-    isAway,
+    isAway: (error) => isAway(error) || error instanceof IssuerAway,
     log,
   });
   const settings = {

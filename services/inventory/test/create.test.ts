@@ -17,7 +17,7 @@ import { stockUp } from "./made-up.js";
 const patience = { timeout: 15_000, interval: 50 };
 
 const { by, oidc, tls } = await testInfrastructure();
-const [own, probe] = await Promise.all([tls("inventory"), tls("test")]);
+const [own, caller] = await Promise.all([tls("inventory"), tls("checkout")]);
 
 function configFor(databaseUrl: string, servers: string): InventoryConfig {
   return {
@@ -41,7 +41,7 @@ test("inventory starts before Postgres and NATS do, and serves as soon as Postgr
 
   await using inventory = await create(configFor(url, nats.url));
   const address = `dns:///${inventory.address}`;
-  const options = { address, tls: { source: probe, server: "inventory" } };
+  const options = { address, tls: { source: caller, server: "inventory" } };
   using health = createGrpcClient(Health, options);
   const interceptors = [by("admin")];
   using client = createGrpcClient(InventoryService, { ...options, interceptors });
@@ -73,7 +73,8 @@ test("while Postgres is away callers hear that it is worth to ask again, and not
   const address = `dns:///${inventory.address}`;
   using client = createGrpcClient(InventoryService, {
     address,
-    tls: { source: probe, server: "inventory" },
+    tls: { source: caller, server: "inventory" },
+    interceptors: [by("admin")],
   });
   await stockUp(client, { a: 1 });
   const reservation = { reservationId: newId("rsv"), lines: [{ sku: "a", quantity: 1n }] };

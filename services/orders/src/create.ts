@@ -1,7 +1,13 @@
 import { Database, isAway } from "@emporium/database";
 import { Events } from "@emporium/events";
 import { GrpcModule, GrpcServer } from "@emporium/grpc";
-import { attachToken, contractAccess, OwnTokens, TokenVerifier } from "@emporium/identity";
+import {
+  attachToken,
+  contractAccess,
+  IssuerAway,
+  OwnTokens,
+  TokenVerifier,
+} from "@emporium/identity";
 import { createLogger, nestLogger, systemClock } from "@emporium/runtime";
 import { NestFactory } from "@nestjs/core";
 import type { OrdersConfig } from "./config.js";
@@ -61,7 +67,7 @@ export async function create(config: OrdersConfig): Promise<RunningService> {
         neededBy: [],
       },
     },
-    isAway,
+    isAway: (error) => isAway(error) || error instanceof IssuerAway,
     log,
   });
   const { inventoryAddress, clock = systemClock, currency, taxRateBasisPoints = 0 } = config;

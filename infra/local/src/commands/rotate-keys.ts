@@ -16,5 +16,7 @@ await runCommand(usage, async () => {
   const keys = signingKeysFile(join(shopSettings().directory, "issuer"));
   if (!existsSync(keys)) throw new Error("No shop was opened here: npm start, or set EMPORIUM_DIR");
   await rotateKeys(keys, values);
-  say(values.revoke ? "Tokens are signed with a new key alone" : "Tokens are signed with a new key");
+  say(
+    values.revoke ? "Tokens are signed with a new key alone" : "Tokens are signed with a new key",
+  );
 });
