@@ -1,6 +1,7 @@
 export { audit, type AuditedShop, type AuditReport } from "./audit/audit.js";
 export { printedAudit } from "./audit/printed.js";
 export { Certificates } from "./certificates/certificates.js";
+export { openingStock } from "./catalogue/opening-stock.js";
 export { readProducts, type CatalogueProduct } from "./catalogue/products.js";
 export { readSales, type SaleLine } from "./catalogue/sales.js";
 export { stockShop, type Delivery } from "./catalogue/stock-shop.js";
