@@ -3,14 +3,11 @@
 # tables up to date, and one that the running service uses, which can change rows and nothing else.
 set -euo pipefail
 
-export service
 for service in inventory orders checkout; do
   psql --no-psqlrc --set=ON_ERROR_STOP=1 --username="$POSTGRES_USER" --dbname=postgres \
-    --set=service="$service" --set=owner="${service}_owner" <<'SQL'
-\set password `cat "/run/emporium/$service.password"`
-\set owner_password `cat "/run/emporium/${service}_owner.password"`
-CREATE ROLE :"owner" LOGIN PASSWORD :'owner_password';
-CREATE ROLE :"service" LOGIN PASSWORD :'password';
+    --set=service="$service" --set=owner="$service-owner" <<'SQL'
+CREATE ROLE :"owner" LOGIN;
+CREATE ROLE :"service" LOGIN;
 CREATE DATABASE :"service" OWNER :"owner";
 REVOKE ALL ON DATABASE :"service" FROM PUBLIC;
 GRANT CONNECT ON DATABASE :"service" TO :"service";

@@ -1,11 +1,8 @@
+import type { DescService } from "@bufbuild/protobuf";
 import { CheckoutService } from "@emporium/contracts/checkout/v1";
 import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { OrderService } from "@emporium/contracts/orders/v1";
-import { createGrpcClient, type GrpcClient } from "@emporium/grpc";
-import * as grpc from "@grpc/grpc-js";
-
-/** Is told the address that answered a call; with every replica of a service there is another. */
-type OnAnswer = (service: string, peer: string) => void;
+import { type ClientObserver, createGrpcClient, type GrpcClient, tlsFromEnvironment } from "@emporium/grpc";
 
 /** The services by their names in compose's network. */
 export interface Clients extends Disposable {
@@ -14,31 +11,21 @@ export interface Clients extends Disposable {
   checkout: GrpcClient<typeof CheckoutService>;
 }
 
-/** Clients of all services, as any program of the shop makes them. */
-export function openClients(onAnswer?: OnAnswer): Clients {
+/** Clients of all services, with the certificate of the program `as`, which the environment names. */
+export function openClients(as: string, observer: ClientObserver = {}): Clients {
+  const source = tlsFromEnvironment(as);
   using parts = new DisposableStack();
-  const options = (name: string, port: number) => ({
-    address: `dns:///${name}:${port}`,
-    ...(onAnswer && { channelOptions: { interceptors: [tellPeer(name, onAnswer)] } }),
-  });
-  const inventory = parts.use(createGrpcClient(InventoryService, options("inventory", 50052)));
-  const orders = parts.use(createGrpcClient(OrderService, options("orders", 50051)));
-  const checkout = parts.use(createGrpcClient(CheckoutService, options("checkout", 50053)));
+  const open = <Service extends DescService>(service: Service, server: string, port: number) =>
+    parts.use(
+      createGrpcClient(service, {
+        address: `dns:///${server}:${port}`,
+        tls: { source, server },
+        observers: [observer],
+      }),
+    );
+  const inventory = open(InventoryService, "inventory", 50052);
+  const orders = open(OrderService, "orders", 50051);
+  const checkout = open(CheckoutService, "checkout", 50053);
   const opened = parts.move();
   return { inventory, orders, checkout, [Symbol.dispose]: () => opened.dispose() };
-}
-
-function tellPeer(service: string, onAnswer: OnAnswer): grpc.Interceptor {
-  return (options, nextCall) => {
-    const call = nextCall(options);
-    return new grpc.InterceptingCall(call, {
-      start: (metadata, _, next) =>
-        next(metadata, {
-          onReceiveStatus: (status, next) => {
-            if (status.code === grpc.status.OK) onAnswer(service, call.getPeer());
-            next(status);
-          },
-        }),
-    });
-  };
 }

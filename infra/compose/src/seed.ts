@@ -1,12 +1,14 @@
 import { openingStock, stockShop } from "@emporium/local";
+import { openClients } from "./clients.js";
 
 /**
  * Fills the shelves of a new shop. The import has one id for good, so that a shop which has it
  * already is left as it is.
  */
 const products = await openingStock();
+using clients = openClients("delivery");
 const { applied } = await stockShop({
-  address: process.env["INVENTORY_ADDR"] ?? "dns:///inventory:50052",
+  inventory: clients.inventory,
   importId: "imp_00000000000000000000000001",
   currency: process.env["SHOP_CURRENCY"] ?? "GBP",
   products,

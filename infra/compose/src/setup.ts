@@ -2,31 +2,68 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chown, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { withNewKey } from "@emporium/database";
+import { Authority } from "@emporium/local";
+import { newId } from "@emporium/runtime";
 
 /**
- * Makes what nobody may find in a repository, before anything else starts. What it makes, it keeps in
- * a volume of its own; each container has another, with copies of what is its own, that its user
- * alone can read. It runs as root, since it gives them away.
+ * Makes what nobody may find in a repository, before anything else starts. What it has to keep, it
+ * keeps in a volume of its own; each container has another, with what is its own, that its user alone
+ * can read. It runs as root, since it gives files away. With `--keep-fresh` it stays, and replaces the
+ * services' certificates long before they expire; services take new ones while they run.
  */
 const SECRETS = "/secrets";
 
 /** Whom the containers run as: see their images. */
 const NODE = 1000;
 const POSTGRES = 999;
+const ENVOY = 101;
 
-for (const service of ["inventory", "orders", "checkout"]) {
-  await account(service, service);
-  await account(`${service}-migrations`, service, `${service}_owner`);
+const HOUR_MS = 60 * 60_000;
+/** Of those who look at their files again. */
+const SHORT_MS = 24 * HOUR_MS;
+/** Of Postgres, NATS and Envoy, which read theirs when they start. */
+const LONG_MS = 90 * 24 * HOUR_MS;
+
+const { values } = parseArgs({ options: { "keep-fresh": { type: "boolean", default: false } } });
+const services = ["inventory", "orders", "checkout"];
+const authority = await Authority.open(join(SECRETS, "setup/authority"));
+
+if (values["keep-fresh"]) {
+  process.once("SIGTERM", () => process.exit());
+  for (;;) {
+    await delay(SHORT_MS / 4);
+    await certify();
+  }
 }
+await certify();
+await certificate("postgres", POSTGRES, LONG_MS);
+await certificate("nats", NODE, LONG_MS);
+await certificate("gateway", ENVOY, LONG_MS);
+for (const program of ["gateway", "load-test"])
+  await give(program, "contract.binpb", await readFile("contract.binpb"), program === "gateway" ? ENVOY : NODE);
 await give("postgres", "postgres.password", await kept("postgres.password", word), POSTGRES);
+for (const service of ["orders", "checkout"]) {
+  const keys = await kept(`${service}-data-keys.json`, () => JSON.stringify(withNewKey(newId("key"))));
+  await give(service, "data-keys.json", keys, NODE);
+}
 await chown("/data/nats", NODE, NODE);
 
-/** A role's password, for Postgres and for whoever connects as it. */
-async function account(volume: string, database: string, role = database): Promise<void> {
-  const password = await kept(`${role}.password`, word);
-  await give("postgres", `${role}.password`, password, POSTGRES);
-  // Where libpq and node-postgres look for it (PGPASSFILE).
-  await give(volume, "pgpass", `postgres:5432:${database}:${role}:${password}\n`, NODE);
+/** New certificates for services, for the roles that own their tables, and for programs. */
+async function certify(): Promise<void> {
+  const owners = services.map((service) => `${service}-owner`);
+  for (const name of [...services, ...owners, "delivery", "load-test"])
+    await certificate(name, NODE, SHORT_MS);
+}
+
+async function certificate(name: string, owner: number, lifeMs: number): Promise<void> {
+  const { certificate, privateKey } = await authority.issue(name, lifeMs);
+  await give(name, "ca.crt", authority.certificate, owner);
+  // Whoever reads between the two sees that they do not fit, and looks again.
+  await give(name, "tls.key", privateKey, owner);
+  await give(name, "tls.crt", certificate, owner);
 }
 
 function word(): string {
@@ -40,12 +77,12 @@ async function kept(name: string, make: () => string): Promise<string> {
   return readFile(file, "utf8");
 }
 
-async function give(volume: string, name: string, content: string, owner: number): Promise<void> {
+async function give(volume: string, name: string, content: string | Buffer, owner: number): Promise<void> {
   await put(join(SECRETS, volume, name), content, owner);
 }
 
 /** Writes a file that is whole at any moment. */
-async function put(file: string, content: string, owner: number): Promise<void> {
+async function put(file: string, content: string | Buffer, owner: number): Promise<void> {
   await writeFile(`${file}.new`, content, { mode: 0o600 });
   await chown(`${file}.new`, owner, owner);
   await rename(`${file}.new`, file);

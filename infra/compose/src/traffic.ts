@@ -19,9 +19,12 @@ const report = {
   answers: {} as Record<string, Record<string, number>>,
 };
 
-using clients = openClients((service, peer) => {
-  const peers = (report.answers[service] ??= {});
-  peers[peer] = (peers[peer] ?? 0) + 1;
+using clients = openClients("load-test", {
+  attemptEnded: ({ method }, { peer, code }) => {
+    if (code !== "OK") return;
+    const peers = (report.answers[method.parent.name] ??= {});
+    peers[peer] = (peers[peer] ?? 0) + 1;
+  },
 });
 
 let orderId = await purchase(clients);

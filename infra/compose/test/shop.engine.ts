@@ -44,7 +44,7 @@ describe.skipIf(typeof engine === "string")("the shop in containers", () => {
     const before = await traffic.goOn(1);
     const after = await traffic.goOn(900);
     await traffic.stop();
-    for (const service of ["inventory", "orders"]) {
+    for (const service of ["InventoryService", "OrderService"]) {
       const shares = sharesOf(service, before, after);
       const even = shares.reduce((sum, share) => sum + share, 0) / 3;
       console.log(`${service}: ${shares.join(", ")} calls`);

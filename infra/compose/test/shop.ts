@@ -23,11 +23,14 @@ export class ComposedShop implements AsyncDisposable {
     return docker("compose", "--project-name", this.project, "--profile", "scaled", ...words);
   }
 
-  /** Builds the images and starts everything, as a clean clone would. */
+  /**
+   * Starts everything as a clean clone would: builds the images first, unless `EMPORIUM_VERSION` names
+   * some that are there.
+   */
   async open(): Promise<void> {
     // Any ports will do: nothing outside of the network calls.
     for (const service of ["INVENTORY", "ORDERS", "CHECKOUT"]) process.env[`${service}_PORT`] = "0";
-    await this.compose("build");
+    if (!process.env["EMPORIUM_VERSION"]) await this.compose("build");
     await this.compose("up", "--detach");
     await this.compose("wait", "seed").catch(() => "");
     for (const service of ["inventory", "orders", "checkout"])
@@ -60,7 +63,7 @@ export class ComposedShop implements AsyncDisposable {
     const traffic = new Traffic(name);
     await until("every replica is called", async () => {
       const { answers = {} } = (await traffic.report()) ?? {};
-      return ["inventory", "orders", "checkout"].every(
+      return ["InventoryService", "OrderService", "CheckoutService"].every(
         (service) => Object.keys(answers[service] ?? {}).length === 3,
       );
     });

@@ -7,7 +7,7 @@ if [[ ! -s "$PGDATA/PG_VERSION" ]]; then
   user="${POSTGRES_USER:-postgres}"
   eval "initdb --username='$user' --pwfile='$POSTGRES_PASSWORD_FILE' --auth-host=scram-sha-256 ${POSTGRES_INITDB_ARGS:-}"
   echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
-  pg_ctl --wait --options="-c listen_addresses='' -c unix_socket_directories=/var/run/postgresql" start
+  pg_ctl --wait --options="${*:2} -c listen_addresses='' -c unix_socket_directories=/var/run/postgresql" start
   for file in /docker-entrypoint-initdb.d/*; do
     case "$file" in
       *.sh) bash "$file" ;;

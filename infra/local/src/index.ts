@@ -1,5 +1,6 @@
 export { audit, type AuditedShop, type AuditReport } from "./audit/audit.js";
 export { printedAudit } from "./audit/printed.js";
+export { Authority } from "./certificates/authority.js";
 export { Certificates } from "./certificates/certificates.js";
 export { openingStock } from "./catalogue/opening-stock.js";
 export { readProducts, type CatalogueProduct } from "./catalogue/products.js";

@@ -1,0 +1,67 @@
+// Load on the whole shop from inside its network: customers that look at stock, buy, and look at the
+// order. RATE iterations a second for DURATION; k6 prints what became of them.
+import grpc from "k6/net/grpc";
+import { check } from "k6";
+import { SharedArray } from "k6/data";
+
+const place = "/run/emporium";
+const tls = {
+  cert: open(`${place}/tls.crt`),
+  key: open(`${place}/tls.key`),
+  cacerts: [open(`${place}/ca.crt`)],
+};
+const addresses = { inventory: "inventory:50052", orders: "orders:50051", checkout: "checkout:50053" };
+const clients = Object.fromEntries(
+  Object.keys(addresses).map((name) => {
+    const client = new grpc.Client();
+    client.loadProtoset(`${place}/contract.binpb`);
+    return [name, client];
+  }),
+);
+const letters = new SharedArray("letters", () => [..."0123456789abcdefghjkmnpqrstvwxyz"]);
+
+export const options = {
+  scenarios: {
+    customers: {
+      executor: "constant-arrival-rate",
+      rate: Number(__ENV.RATE || 20),
+      duration: __ENV.DURATION || "30s",
+      preAllocatedVUs: 20,
+      maxVUs: 200,
+    },
+  },
+  thresholds: { checks: ["rate>0.99"] },
+};
+
+export default function customer() {
+  if (__ITER === 0)
+    for (const [name, client] of Object.entries(clients)) client.connect(addresses[name], { tls });
+  call("inventory", "emporium.inventory.v1.InventoryService/CheckStock", { skus: ["85123A"] });
+  const { message } = call("checkout", "emporium.checkout.v1.CheckoutService/CompleteOrder", {
+    checkoutId: newId("chk"),
+    customerId: "load-test",
+    cart: { lines: [{ sku: "85123A", quantity: 1 }] },
+    paymentToken: "tok_approve",
+  });
+  const orderId = message?.checkout?.orderId;
+  if (orderId) call("orders", "emporium.orders.v2.OrderService/GetOrder", { orderId });
+}
+
+function call(service, method, request) {
+  const answer = clients[service].invoke(method, request);
+  check(answer, { [`${method} is OK`]: ({ status }) => status === grpc.StatusOK });
+  return answer;
+}
+
+/** A TypeID: the time, then what nobody else has. */
+function newId(prefix) {
+  let value = BigInt(Date.now());
+  let time = "";
+  for (let digit = 0; digit < 10; digit++) {
+    time = letters[Number(value & 31n)] + time;
+    value >>= 5n;
+  }
+  let rest = "";
+  for (let digit = 0; digit < 16; digit++) rest += letters[Math.floor(Math.random() * 32)];
+  return `${prefix}_${time}${rest}`;
+}
