@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { docker, findEngine } from "./engine.js";
@@ -6,6 +8,7 @@ import { ComposedShop, type Report } from "./shop.js";
 const engine = await findEngine();
 if (typeof engine === "string") console.log(`SKIPPED, nothing was run in containers: ${engine}`);
 
+const root = join(import.meta.dirname, "../../..");
 const services = ["inventory", "orders", "checkout"];
 
 /** Milliseconds that NATS is away; a minute in the full form. */
@@ -23,6 +26,20 @@ describe.skipIf(typeof engine === "string")("the shop in containers", () => {
 
   test("a customer buys, and sends it back", async () => {
     expect(await shop.journey()).toContain("the unit is back on the shelf");
+  });
+
+  test("an image adds less than 250 MB to Node", async () => {
+    const size = async (image: string) =>
+      Number(await docker("image", "inspect", "--format", "{{.Size}}", image)) / 1e6;
+    const dockerfile = readFileSync(join(root, "infra/docker/Dockerfile"), "utf8");
+    const base = await size(/^FROM (node:[\w.-]+)/m.exec(dockerfile)![1]!);
+    for (const service of services) {
+      const [replica] = await shop.replicas(service);
+      const added = (await size(await docker("inspect", "--format", "{{.Image}}", replica!))) - base;
+      const ready = await millisecondsToServe(replica!);
+      console.log(`${service}: ${added.toFixed(0)} MB above its base, served after ${ready} ms`);
+      expect(added).toBeLessThan(250);
+    }
   });
 
   test("no process may more than it needs", async () => {
@@ -109,6 +126,14 @@ interface Inspected {
     Memory: number;
   };
   Config: { User: string };
+}
+
+/** From the start of a container to the line of its log that says that the service is served. */
+async function millisecondsToServe(container: string): Promise<number> {
+  const started = await docker("inspect", "--format", "{{.State.StartedAt}}", container);
+  const lines = (await docker("logs", container)).split("\n").filter((line) => line.includes(" served"));
+  const { time } = JSON.parse(lines.at(-1)!) as { time: string };
+  return Date.parse(time) - Date.parse(started);
 }
 
 /** Calls that each replica answered between two reports. */

@@ -32,7 +32,10 @@ export class ComposedShop implements AsyncDisposable {
     for (const service of ["INVENTORY", "ORDERS", "CHECKOUT"]) process.env[`${service}_PORT`] = "0";
     if (!process.env["EMPORIUM_VERSION"]) await this.compose("build");
     await this.compose("up", "--detach");
-    await this.compose("wait", "seed").catch(() => "");
+    await until("the shelves are full", async () => {
+      const seed = await this.compose("ps", "--all", "--quiet", "seed");
+      return (await docker("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", seed)) === "exited 0";
+    });
     for (const service of ["inventory", "orders", "checkout"])
       for (const replica of await this.replicas(service)) await this.healthy(replica);
   }
@@ -53,13 +56,13 @@ export class ComposedShop implements AsyncDisposable {
 
   /** A customer's way through the shop, from the first call to the last event; rejects where it ends. */
   journey(): Promise<string> {
-    return this.compose("run", "--rm", "journey");
+    return this.compose("run", "--rm", "--no-deps", "journey");
   }
 
   /** Starts traffic, and waits until all replicas have answered. */
   async traffic(rate: number): Promise<Traffic> {
     const name = `${this.project}-traffic-${randomBytes(3).toString("hex")}`;
-    await this.compose("run", "--detach", "--name", name, "--env", `RATE=${rate}`, "traffic");
+    await this.compose("run", "--detach", "--no-deps", "--name", name, "--env", `RATE=${rate}`, "traffic");
     const traffic = new Traffic(name);
     await until("every replica is called", async () => {
       const { answers = {} } = (await traffic.report()) ?? {};
