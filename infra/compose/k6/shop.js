@@ -2,7 +2,6 @@
 // order. RATE iterations a second for DURATION; k6 prints what became of them.
 import grpc from "k6/net/grpc";
 import { check } from "k6";
-import { SharedArray } from "k6/data";
 
 const place = "/run/emporium";
 const tls = {
@@ -10,7 +9,11 @@ const tls = {
   key: open(`${place}/tls.key`),
   cacerts: [open(`${place}/ca.crt`)],
 };
-const addresses = { inventory: "inventory:50052", orders: "orders:50051", checkout: "checkout:50053" };
+const addresses = {
+  inventory: "inventory:50052",
+  orders: "orders:50051",
+  checkout: "checkout:50053",
+};
 const clients = Object.fromEntries(
   Object.keys(addresses).map((name) => {
     const client = new grpc.Client();
@@ -18,7 +21,7 @@ const clients = Object.fromEntries(
     return [name, client];
   }),
 );
-const letters = new SharedArray("letters", () => [..."0123456789abcdefghjkmnpqrstvwxyz"]);
+const letters = "0123456789abcdefghjkmnpqrstvwxyz";
 
 export const options = {
   scenarios: {

@@ -2,7 +2,12 @@ import type { DescService } from "@bufbuild/protobuf";
 import { CheckoutService } from "@emporium/contracts/checkout/v1";
 import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { OrderService } from "@emporium/contracts/orders/v1";
-import { type ClientObserver, createGrpcClient, type GrpcClient, tlsFromEnvironment } from "@emporium/grpc";
+import {
+  type ClientObserver,
+  createGrpcClient,
+  type GrpcClient,
+  tlsFromEnvironment,
+} from "@emporium/grpc";
 
 /** The services by their names in compose's network. */
 export interface Clients extends Disposable {

@@ -43,10 +43,17 @@ await certificate("postgres", POSTGRES, LONG_MS);
 await certificate("nats", NODE, LONG_MS);
 await certificate("gateway", ENVOY, LONG_MS);
 for (const program of ["gateway", "load-test"])
-  await give(program, "contract.binpb", await readFile("contract.binpb"), program === "gateway" ? ENVOY : NODE);
+  await give(
+    program,
+    "contract.binpb",
+    await readFile("contract.binpb"),
+    program === "gateway" ? ENVOY : NODE,
+  );
 await give("postgres", "postgres.password", await kept("postgres.password", word), POSTGRES);
 for (const service of ["orders", "checkout"]) {
-  const keys = await kept(`${service}-data-keys.json`, () => JSON.stringify(withNewKey(newId("key"))));
+  const keys = await kept(`${service}-data-keys.json`, () =>
+    JSON.stringify(withNewKey(newId("key"))),
+  );
   await give(service, "data-keys.json", keys, NODE);
 }
 await chown("/data/nats", NODE, NODE);
@@ -77,7 +84,12 @@ async function kept(name: string, make: () => string): Promise<string> {
   return readFile(file, "utf8");
 }
 
-async function give(volume: string, name: string, content: string | Buffer, owner: number): Promise<void> {
+async function give(
+  volume: string,
+  name: string,
+  content: string | Buffer,
+  owner: number,
+): Promise<void> {
   await put(join(SECRETS, volume, name), content, owner);
 }
 

@@ -28,13 +28,13 @@ using clients = openClients("load-test", {
 });
 
 let orderId = await purchase(clients);
-let stopped = false;
-process.once("SIGTERM", () => (stopped = true));
+const stopping = new AbortController();
+process.once("SIGTERM", () => stopping.abort());
 const printing = setInterval(() => console.log(JSON.stringify(report)), 500);
 
 const running = new Set<Promise<void>>();
 const start = performance.now();
-while (!stopped) {
+while (!stopping.signal.aborted) {
   const due = start + (report.sent * 1_000) / rate;
   await delay(Math.max(0, due - performance.now()));
   const call = one(report.sent++).finally(() => running.delete(call));

@@ -1,4 +1,4 @@
-import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { globSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { withNewKey } from "@emporium/database";
@@ -48,62 +48,73 @@ test("images run a Node without known holes", () => {
   expect(bases).toHaveLength(1);
   const found = bases[0]!.slice(1, 4).map(Number);
   const at = OLDEST_NODE.findIndex((part, index) => found[index] !== part);
-  expect(at < 0 || found[at]! > OLDEST_NODE[at]!, found.join(".")).toBe(true);
+  expect(at < 0 || found[at]! > OLDEST_NODE[at]!).toBe(true);
 });
 
 test("every image has a version, and none is the latest", () => {
-  for (const [name, { image }] of entries)
-    expect(image, name).toMatch(
-      image.startsWith("emporium/") ? /:\$\{EMPORIUM_VERSION:-local\}$/ : /:v?\d+\.\d+(\.\d+)?(-[a-z0-9.]+)?$/,
-    );
+  const ours = /^emporium\/[a-z-]+:\$\{EMPORIUM_VERSION:-local\}$/;
+  const theirs = /^(?!emporium\/)[a-z0-9/-]+:v?\d+\.\d+(\.\d+)?(-[a-z0-9.]+)?$/;
+  const images = entries.map(([, { image }]) => image);
+  expect(images.filter((image) => !ours.test(image) && !theirs.test(image))).toEqual([]);
   const froms = [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, from]) => from!);
-  for (const from of froms) expect(from).toMatch(/^(node:[\d.]+-bookworm-slim\$\{NODE_DIGEST\}|[a-z]+)$/);
+  const pinned = /^(node:[\d.]+-bookworm-slim\$\{NODE_DIGEST\}|[a-z]+)$/;
+  expect(froms.filter((from) => !pinned.test(from))).toEqual([]);
 });
 
 test("the stand-ins for a machine without a registry have the names of what they stand for", () => {
   const offline = parse(read("infra/docker/offline/compose.yaml"), { merge: true }) as {
     services: Record<string, { image: string }>;
   };
+  const names = Object.values(offline.services).map(({ image }) => image);
   const used = new Set(entries.map(([, { image }]) => image));
-  for (const [name, { image }] of Object.entries(offline.services))
-    expect(name === "node" ? dockerfile.includes(`FROM ${image}$`) : used.has(image), image).toBe(true);
+  expect(names.filter((name) => !used.has(name) && !dockerfile.includes(`FROM ${name}$`))).toEqual(
+    [],
+  );
 });
 
 test("no process may more than it needs", () => {
   for (const [name, service] of entries) {
-    expect.soft(service.read_only ?? false, name).toBe(!writable.has(name));
-    expect.soft(service.cap_drop, name).toEqual(["ALL"]);
-    expect.soft(service.security_opt, name).toEqual(["no-new-privileges:true"]);
-    if (service.restart === "unless-stopped")
-      expect.soft(service.deploy?.resources?.limits, name).toMatchObject({ memory: expect.any(String) });
-    const privileged = ["setup", "certificates"].includes(name);
-    expect.soft(service.cap_add ?? [], name).toEqual(privileged ? ["CHOWN"] : []);
-    if (service.user === "root") expect.soft(privileged, name).toBe(true);
+    const gives = ["setup", "certificates"].includes(name);
+    expect({ name, cap_add: [], read_only: false, ...service }).toMatchObject({
+      name,
+      read_only: !writable.has(name),
+      cap_drop: ["ALL"],
+      cap_add: gives ? ["CHOWN"] : [],
+      security_opt: ["no-new-privileges:true"],
+      ...(service.restart !== "no" && {
+        deploy: { resources: { limits: { memory: expect.any(String) } } },
+      }),
+    });
+    expect(service.user === "root").toBe(gives);
   }
 });
 
 test("ports are open to this machine alone", () => {
-  for (const [name, { ports = [] }] of entries)
-    for (const port of ports) expect(port, name).toMatch(/^127\.0\.0\.1:/);
+  const ports = entries.flatMap(([, service]) => service.ports ?? []);
+  expect(ports.length).toBeGreaterThan(0);
+  expect(ports.filter((port) => !port.startsWith("127.0.0.1:"))).toEqual([]);
 });
 
 test("no secret is written down", () => {
-  for (const [name, { environment = {} }] of entries)
-    for (const [variable, value] of Object.entries(environment)) {
-      if (/PASSWORD|SECRET|TOKEN|KEY/.test(variable)) expect(`${name} ${variable}`).toMatch(/_FILE$/);
-      expect(value, `${name} ${variable}`).not.toMatch(/:\/\/[^/@\s]*:[^/@\s]*@/);
-    }
-  for (const file of globSync("{compose.yaml,infra/{compose,docker}/**/*}", { cwd: root }))
-    if (/\.(ya?ml|conf|sh|mjs|ts)$|Dockerfile$/.test(file) && !file.includes("node_modules"))
-      expect(read(file).includes(["-----BEGIN", "PRIVATE"].join(" ")), file).toBe(false);
+  const variables = entries.flatMap(([, { environment = {} }]) => Object.entries(environment));
+  const secret = ([variable, value]: [string, string]) =>
+    (/PASSWORD|SECRET|TOKEN|KEY/.test(variable) && !variable.endsWith("_FILE")) ||
+    /:\/\/[^/@\s]*:[^/@\s]*@/.test(value);
+  expect(variables.filter(secret)).toEqual([]);
+  const files = globSync("{compose.yaml,infra/{compose,docker}/{*,!(node_modules|dist)/**/*}}", {
+    cwd: root,
+  }).filter((file) => statSync(join(root, file)).isFile());
+  expect(files).toContain("infra/compose/nats/nats.conf");
+  const key = ["-----BEGIN", "PRIVATE"].join(" ");
+  expect(files.filter((file) => read(file).includes(key))).toEqual([]);
 });
 
 test("each container mounts the secrets of nobody else", () => {
   for (const [name, { volumes = [] }] of entries) {
     if (["setup", "certificates"].includes(name)) continue;
     const secrets = volumes.filter((volume) => volume.includes("-secrets:"));
-    expect(secrets.length, name).toBeLessThanOrEqual(1);
-    for (const volume of secrets) expect(volume, name).toMatch(/:\/run\/emporium:ro$/);
+    expect(secrets.length).toBeLessThanOrEqual(1);
+    expect(secrets.filter((volume) => !volume.endsWith(":/run/emporium:ro"))).toEqual([]);
   }
 });
 
@@ -125,27 +136,31 @@ describe("the services are told what they ask for", () => {
   afterAll(() => rmSync(secrets, { recursive: true }));
 
   test.for(Object.keys(readers) as (keyof typeof readers)[])("%s", (name) => {
-    const told = Object.entries(compose.services[name]!.environment ?? {}).map(([variable, value]) => [
-      variable,
-      value
-        .replaceAll("/run/emporium/tls", join(secrets, name))
-        .replaceAll("/run/emporium", secrets)
-        .replaceAll(/\$\{\w+:-([^}]*)\}/g, "$1"),
-    ]);
+    const told = Object.entries(compose.services[name]!.environment ?? {}).map(
+      ([variable, value]) => [
+        variable,
+        value
+          .replaceAll("/run/emporium/tls", join(secrets, name))
+          .replaceAll("/run/emporium", secrets)
+          .replaceAll(/\$\{\w+:-([^}]*)\}/g, "$1"),
+      ],
+    );
     const config = readers[name](Object.fromEntries(told));
     expect(config.listen.host).toBe("0.0.0.0");
-    for (const [variable, value] of told) {
+    for (const [, value] of told) {
       const address = /^dns:\/\/\/([a-z]+):(\d+)$/.exec(value!);
       if (!address) continue;
       const [, server, port] = address;
-      expect(compose.services[server!]?.environment?.["GRPC_LISTEN_ADDR"], variable).toBe(`0.0.0.0:${port}`);
+      const listening = compose.services[server!]?.environment?.["GRPC_LISTEN_ADDR"];
+      expect(listening).toBe(`0.0.0.0:${port}`);
     }
   });
 
   test.for(Object.keys(readers))("%s knows every variable that it is told", (name) => {
     const sources = read(`services/${name}/src/config.ts`) + read("packages/grpc/src/tls-files.ts");
-    for (const variable of Object.keys(compose.services[name]!.environment ?? {}))
-      if (!variable.startsWith("OTEL_")) expect(sources, variable).toContain(`${variable}:`);
+    const told = Object.keys(compose.services[name]!.environment ?? {});
+    const unknown = told.filter((variable) => !sources.includes(`${variable}:`));
+    expect(unknown.filter((variable) => !variable.startsWith("OTEL_"))).toEqual([]);
   });
 });
 
@@ -164,8 +179,10 @@ test("the second and third replica of a service differ from the first in nothing
   }
 });
 
-test("nothing is there that is not used", () => {
-  const text = read("compose.yaml");
-  for (const volume of Object.keys(compose.volumes))
-    expect(text.split(`- ${volume}:`).length + text.split(`[${volume}:`).length, volume).toBeGreaterThan(2);
+test("every volume is mounted by somebody", () => {
+  const mounts = entries.flatMap(([, { volumes = [] }]) => volumes);
+  const unused = Object.keys(compose.volumes).filter(
+    (volume) => !mounts.some((mount) => mount.startsWith(`${volume}:`)),
+  );
+  expect(unused).toEqual([]);
 });

@@ -56,7 +56,16 @@ async function startEngine(): Promise<AsyncDisposable | string> {
   const host = `unix://${join(place, "docker.sock")}`;
   const daemon = spawn(
     "dockerd",
-    ["--data-root", data, "--exec-root", join(place, "run"), "--pidfile", join(place, "pid"), "--host", host],
+    [
+      "--data-root",
+      data,
+      "--exec-root",
+      join(place, "run"),
+      "--pidfile",
+      join(place, "pid"),
+      "--host",
+      host,
+    ],
     { stdio: ["ignore", log.fd, log.fd] },
   );
   const ended = once(daemon, "exit").catch(() => "dockerd is not installed");
@@ -69,7 +78,13 @@ async function startEngine(): Promise<AsyncDisposable | string> {
   process.env["DOCKER_HOST"] = host;
   const limit = AbortSignal.timeout(START_MS);
   for (;;) {
-    const answer = await Promise.race([docker("info").then(() => "up", () => "down"), failed]);
+    const answer = await Promise.race([
+      docker("info").then(
+        () => "up",
+        () => "down",
+      ),
+      failed,
+    ]);
     if (answer === "up") return parts.move();
     if (answer !== "down") return answer;
     if (limit.aborted) return "dockerd does not answer";
@@ -80,12 +95,21 @@ async function startEngine(): Promise<AsyncDisposable | string> {
 /** The images that neither are here nor can be pulled. */
 async function missingImages(): Promise<string[]> {
   const configured = JSON.parse(
-    await docker("compose", "--file", "infra/docker/offline/compose.yaml", "config", "--format", "json"),
+    await docker(
+      "compose",
+      "--file",
+      "infra/docker/offline/compose.yaml",
+      "config",
+      "--format",
+      "json",
+    ),
   ) as { services: Record<string, { image: string }> };
   const missing: string[] = [];
   for (const name of ["node", "postgres", "nats"]) {
     const image = configured.services[name]!.image;
-    const here = await docker("image", "inspect", image).catch(() => docker("pull", image)).catch(() => "");
+    const here = await docker("image", "inspect", image)
+      .catch(() => docker("pull", image))
+      .catch(() => "");
     if (!here) missing.push(name);
   }
   return missing;

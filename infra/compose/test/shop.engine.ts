@@ -35,7 +35,8 @@ describe.skipIf(typeof engine === "string")("the shop in containers", () => {
     const base = await size(/^FROM (node:[\w.-]+)/m.exec(dockerfile)![1]!);
     for (const service of services) {
       const [replica] = await shop.replicas(service);
-      const added = (await size(await docker("inspect", "--format", "{{.Image}}", replica!))) - base;
+      const added =
+        (await size(await docker("inspect", "--format", "{{.Image}}", replica!))) - base;
       const ready = await millisecondsToServe(replica!);
       console.log(`${service}: ${added.toFixed(0)} MB above its base, served after ${ready} ms`);
       expect(added).toBeLessThan(250);
@@ -45,14 +46,16 @@ describe.skipIf(typeof engine === "string")("the shop in containers", () => {
   test("no process may more than it needs", async () => {
     for (const container of (await shop.compose("ps", "--quiet")).split("\n")) {
       const [found] = JSON.parse(await docker("inspect", container)) as [Inspected];
-      expect.soft(found.HostConfig, found.Name).toMatchObject({
+      expect({ name: found.Name, ...found.HostConfig }).toMatchObject({
+        name: found.Name,
         ReadonlyRootfs: true,
         Privileged: false,
         CapDrop: ["ALL"],
         SecurityOpt: ["no-new-privileges:true"],
       });
-      expect.soft(found.HostConfig.Memory, found.Name).toBeGreaterThan(0);
-      expect.soft(found.Config.User, found.Name).not.toMatch(/^(root|0)?$/);
+      expect(found.HostConfig.Memory).toBeGreaterThan(0);
+      const root = /^(root|0)?$/.test(found.Config.User);
+      expect(root).toBe(found.Name.includes("certificates"));
     }
   });
 
@@ -87,7 +90,8 @@ describe.skipIf(typeof engine === "string")("the shop in containers", () => {
       for (const replica of await shop.replicas(service)) {
         await docker("stop", replica);
         const exit = await docker("inspect", "--format", "{{.State.ExitCode}}", replica);
-        expect(exit, `${service} has drained by itself`).toBe("0");
+        // It has drained and ended by itself, and was not killed.
+        expect(exit).toBe("0");
         await docker("start", replica);
         await shop.healthy(replica);
         await traffic.goOn(120);
@@ -131,7 +135,9 @@ interface Inspected {
 /** From the start of a container to the line of its log that says that the service is served. */
 async function millisecondsToServe(container: string): Promise<number> {
   const started = await docker("inspect", "--format", "{{.State.StartedAt}}", container);
-  const lines = (await docker("logs", container)).split("\n").filter((line) => line.includes(" served"));
+  const lines = (await docker("logs", container))
+    .split("\n")
+    .filter((line) => line.includes(" served"));
   const { time } = JSON.parse(lines.at(-1)!) as { time: string };
   return Date.parse(time) - Date.parse(started);
 }

@@ -34,7 +34,10 @@ export class ComposedShop implements AsyncDisposable {
     await this.compose("up", "--detach");
     await until("the shelves are full", async () => {
       const seed = await this.compose("ps", "--all", "--quiet", "seed");
-      return (await docker("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", seed)) === "exited 0";
+      return (
+        (await docker("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", seed)) ===
+        "exited 0"
+      );
     });
     for (const service of ["inventory", "orders", "checkout"])
       for (const replica of await this.replicas(service)) await this.healthy(replica);
@@ -62,7 +65,16 @@ export class ComposedShop implements AsyncDisposable {
   /** Starts traffic, and waits until all replicas have answered. */
   async traffic(rate: number): Promise<Traffic> {
     const name = `${this.project}-traffic-${randomBytes(3).toString("hex")}`;
-    await this.compose("run", "--detach", "--no-deps", "--name", name, "--env", `RATE=${rate}`, "traffic");
+    await this.compose(
+      "run",
+      "--detach",
+      "--no-deps",
+      "--name",
+      name,
+      "--env",
+      `RATE=${rate}`,
+      "traffic",
+    );
     const traffic = new Traffic(name);
     await until("every replica is called", async () => {
       const { answers = {} } = (await traffic.report()) ?? {};
@@ -74,7 +86,15 @@ export class ComposedShop implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.compose("--profile", "test", "down", "--volumes", "--remove-orphans", "--timeout", "5");
+    await this.compose(
+      "--profile",
+      "test",
+      "down",
+      "--volumes",
+      "--remove-orphans",
+      "--timeout",
+      "5",
+    );
   }
 }
 
