@@ -1,6 +1,7 @@
 // Load on the whole shop from inside its network: customers that look at stock, buy, and look at the
 // order. RATE iterations a second for DURATION; k6 prints what became of them.
 import grpc from "k6/net/grpc";
+import http from "k6/http";
 import { check } from "k6";
 
 const place = "/run/emporium";
@@ -23,6 +24,8 @@ const clients = Object.fromEntries(
 );
 const letters = "0123456789abcdefghjkmnpqrstvwxyz";
 
+const { clientSecrets } = JSON.parse(open(`${place}/secrets.json`));
+
 export const options = {
   scenarios: {
     customers: {
@@ -36,22 +39,40 @@ export const options = {
   thresholds: { checks: ["rate>0.99"] },
 };
 
-export default function customer() {
-  if (__ITER === 0)
-    for (const [name, client] of Object.entries(clients)) client.connect(addresses[name], { tls });
-  call("inventory", "emporium.inventory.v1.InventoryService/CheckStock", { skus: ["85123A"] });
-  const { message } = call("checkout", "emporium.checkout.v1.CheckoutService/CompleteOrder", {
-    checkoutId: newId("chk"),
-    customerId: "load-test",
-    cart: { lines: [{ sku: "85123A", quantity: 1 }] },
-    paymentToken: "tok_approve",
+/** A token for all; it lasts for ten minutes. */
+export function setup() {
+  const basic = `load-test:${encodeURIComponent(clientSecrets["load-test"])}@`;
+  const answer = http.post(`https://${basic}issuer:8444/token`, {
+    grant_type: "client_credentials",
+    scope: "catalogue.read checkout.write orders.read support",
   });
-  const orderId = message?.checkout?.orderId;
-  if (orderId) call("orders", "emporium.orders.v2.OrderService/GetOrder", { orderId });
+  return answer.json("access_token");
 }
 
-function call(service, method, request) {
-  const answer = clients[service].invoke(method, request);
+export default function customer(token) {
+  if (__ITER === 0)
+    for (const [name, client] of Object.entries(clients)) client.connect(addresses[name], { tls });
+  call(token, "inventory", "emporium.inventory.v1.InventoryService/CheckStock", {
+    skus: ["85123A"],
+  });
+  const { message } = call(
+    token,
+    "checkout",
+    "emporium.checkout.v1.CheckoutService/CompleteOrder",
+    {
+      checkoutId: newId("chk"),
+      customerId: "load-test",
+      cart: { lines: [{ sku: "85123A", quantity: 1 }] },
+      paymentToken: "tok_approve",
+    },
+  );
+  const orderId = message?.checkout?.orderId;
+  if (orderId) call(token, "orders", "emporium.orders.v2.OrderService/GetOrder", { orderId });
+}
+
+function call(token, service, method, request) {
+  const metadata = { authorization: `Bearer ${token}` };
+  const answer = clients[service].invoke(method, request, { metadata });
   check(answer, { [`${method} is OK`]: ({ status }) => status === grpc.StatusOK });
   return answer;
 }

@@ -8,6 +8,7 @@ import {
   type GrpcClient,
   tlsFromEnvironment,
 } from "@emporium/grpc";
+import { Tokens } from "@emporium/local";
 
 /** The services by their names in compose's network. */
 export interface Clients extends Disposable {
@@ -16,15 +17,23 @@ export interface Clients extends Disposable {
   checkout: GrpcClient<typeof CheckoutService>;
 }
 
-/** Clients of all services, with the certificate of the program `as`, which the environment names. */
-export function openClients(as: string, observer: ClientObserver = {}): Clients {
+/** Programs that call the shop from inside of its network. */
+type Program = "delivery" | "load-test";
+
+/** Where a program finds its secret, and what else is its own. */
+const SECRETS = "/run/emporium";
+
+/** Clients of all services, with the certificate and the token of a program. */
+export function openClients(as: Program, observer: ClientObserver = {}): Clients {
   const source = tlsFromEnvironment(as);
+  const tokens = new Tokens({ url: process.env["OIDC_ISSUER_URL"] ?? "", folder: SECRETS });
   using parts = new DisposableStack();
   const open = <Service extends DescService>(service: Service, server: string, port: number) =>
     parts.use(
       createGrpcClient(service, {
         address: `dns:///${server}:${port}`,
         tls: { source, server },
+        interceptors: [tokens.of(as)],
         observers: [observer],
       }),
     );

@@ -5,7 +5,13 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { withNewKey } from "@emporium/database";
-import { Authority } from "@emporium/local";
+import {
+  Authority,
+  clientKeyFile,
+  issuerSettings,
+  readSecrets,
+  signingKeysFile,
+} from "@emporium/local";
 import { newId } from "@emporium/runtime";
 
 /**
@@ -56,13 +62,36 @@ for (const service of ["orders", "checkout"]) {
   );
   await give(service, "data-keys.json", keys, NODE);
 }
+await knownToIssuer();
 await chown("/data/nats", NODE, NODE);
 
 /** New certificates for services, for the roles that own their tables, and for programs. */
 async function certify(): Promise<void> {
   const owners = services.map((service) => `${service}-owner`);
-  for (const name of [...services, ...owners, "delivery", "load-test"])
+  for (const name of [...services, ...owners, "issuer", "delivery", "load-test"])
     await certificate(name, NODE, SHORT_MS);
+}
+
+/** The issuer's keys, and what everybody proves himself with to it. */
+async function knownToIssuer(): Promise<void> {
+  const folder = join(SECRETS, "setup/issuer");
+  const settings = await issuerSettings(folder, {
+    issuer: "https://issuer:8444",
+    host: "0.0.0.0",
+    port: 8444,
+    certFile: "/run/emporium/tls.crt",
+    keyFile: "/run/emporium/tls.key",
+    keysFile: "/run/emporium/signing-keys.json",
+  });
+  await give("issuer", "settings.json", JSON.stringify(settings), NODE);
+  await give("issuer", "signing-keys.json", await readFile(signingKeysFile(folder)), NODE);
+  for (const service of ["inventory", "orders", "checkout"] as const)
+    await give(service, "oidc.key", await readFile(clientKeyFile(folder, service)), NODE);
+  const { clientSecrets } = await readSecrets(folder);
+  for (const program of ["delivery", "load-test"] as const) {
+    const own = { clientSecrets: { [program]: clientSecrets[program] } };
+    await give(program, "secrets.json", JSON.stringify(own), NODE);
+  }
 }
 
 async function certificate(name: string, owner: number, lifeMs: number): Promise<void> {

@@ -135,11 +135,10 @@ interface Inspected {
 /** From the start of a container to the line of its log that says that the service is served. */
 async function millisecondsToServe(container: string): Promise<number> {
   const started = await docker("inspect", "--format", "{{.State.StartedAt}}", container);
-  const lines = (await docker("logs", container))
-    .split("\n")
-    .filter((line) => line.includes(" served"));
-  const { time } = JSON.parse(lines.at(-1)!) as { time: string };
-  return Date.parse(time) - Date.parse(started);
+  const lines = (await docker("logs", container)).split("\n");
+  const served = lines.findLast((line) => / (is|are) served"/.test(line));
+  const { time } = JSON.parse(served ?? "{}") as { time?: string };
+  return Date.parse(time ?? "") - Date.parse(started);
 }
 
 /** Calls that each replica answered between two reports. */

@@ -29,7 +29,8 @@ export class ComposedShop implements AsyncDisposable {
    */
   async open(): Promise<void> {
     // Any ports will do: nothing outside of the network calls.
-    for (const service of ["INVENTORY", "ORDERS", "CHECKOUT"]) process.env[`${service}_PORT`] = "0";
+    for (const service of ["INVENTORY", "ORDERS", "CHECKOUT", "ISSUER"])
+      process.env[`${service}_PORT`] = "0";
     if (!process.env["EMPORIUM_VERSION"]) await this.compose("build");
     await this.compose("up", "--detach");
     await until("the shelves are full", async () => {

@@ -11,6 +11,9 @@ export {
   type Infrastructure,
   type InfrastructureOptions,
 } from "./infrastructure.js";
+export { clientKeyFile, readSecrets } from "./issuer/accounts.js";
+export { issuerSettings, signingKeysFile } from "./issuer/issuer.js";
+export { Tokens } from "./issuer/tokens.js";
 export { projectDirectory } from "./project.js";
 export { runReplay, type ReplayOptions } from "./replay/run.js";
 export type { ShopClientOptions, ShopClients } from "./shop/clients.js";
