@@ -85,7 +85,7 @@ async function knownToIssuer(): Promise<void> {
   });
   await give("issuer", "settings.json", JSON.stringify(settings), NODE);
   await give("issuer", "signing-keys.json", await readFile(signingKeysFile(folder)), NODE);
-  for (const service of ["inventory", "orders", "checkout"] as const)
+  for (const service of ["orders", "checkout"] as const)
     await give(service, "oidc.key", await readFile(clientKeyFile(folder, service)), NODE);
   const { clientSecrets } = await readSecrets(folder);
   for (const program of ["delivery", "load-test"] as const) {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { docker, findEngine } from "./engine.js";
-import { ComposedShop, type Report } from "./shop.js";
+import { ComposedShop, type Report, until } from "./shop.js";
 
 const engine = await findEngine();
 if (typeof engine === "string") console.log(`SKIPPED, nothing was run in containers: ${engine}`);
@@ -132,13 +132,19 @@ interface Inspected {
   Config: { User: string };
 }
 
-/** From the start of a container to the line of its log that says that the service is served. */
+/** From the start of a container to the first time that it says SERVING, when it is asked again and again. */
 async function millisecondsToServe(container: string): Promise<number> {
-  const started = await docker("inspect", "--format", "{{.State.StartedAt}}", container);
-  const lines = (await docker("logs", container)).split("\n");
-  const served = lines.findLast((line) => / (is|are) served"/.test(line));
-  const { time } = JSON.parse(served ?? "{}") as { time?: string };
-  return Date.parse(time ?? "") - Date.parse(started);
+  await docker("restart", container);
+  await until("it is SERVING", () =>
+    docker("exec", container, "node", "/emporium/health.mjs").then(
+      () => true,
+      () => false,
+    ),
+  );
+  const served = Date.now();
+  return (
+    served - Date.parse(await docker("inspect", "--format", "{{.State.StartedAt}}", container))
+  );
 }
 
 /** Calls that each replica answered between two reports. */
