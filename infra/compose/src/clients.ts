@@ -24,9 +24,11 @@ type Program = "delivery" | "load-test";
 const SECRETS = "/run/emporium";
 
 /** Clients of all services, with the certificate and the token of a program. */
-export function openClients(as: Program, observer: ClientObserver = {}): Clients {
+export async function openClients(as: Program, observer: ClientObserver = {}): Promise<Clients> {
   const source = tlsFromEnvironment(as);
   const tokens = new Tokens({ url: process.env["OIDC_ISSUER_URL"] ?? "", folder: SECRETS });
+  // The first call should not spend its time on it.
+  await tokens.get(as);
   using parts = new DisposableStack();
   const open = <Service extends DescService>(service: Service, server: string, port: number) =>
     parts.use(

@@ -8,7 +8,7 @@ import { purchase, unitsOnHand } from "./purchase.js";
  * the order, sends it back, and waits until the stock is what it was. Prints a line for each step;
  * an end with 0 says that every one was taken.
  */
-using clients = openClients("load-test");
+using clients = await openClients("load-test");
 
 const before = await unitsOnHand(clients);
 const orderId = await purchase(clients);

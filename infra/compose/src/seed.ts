@@ -6,7 +6,7 @@ import { openClients } from "./clients.js";
  * already is left as it is.
  */
 const products = await openingStock();
-using clients = openClients("delivery");
+using clients = await openClients("delivery");
 const { applied } = await stockShop({
   inventory: clients.inventory,
   importId: "imp_00000000000000000000000001",

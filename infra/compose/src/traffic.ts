@@ -19,7 +19,7 @@ const report = {
   answers: {} as Record<string, Record<string, number>>,
 };
 
-using clients = openClients("load-test", {
+using clients = await openClients("load-test", {
   attemptEnded: ({ method }, { peer, code }) => {
     if (code !== "OK") return;
     const peers = (report.answers[method.parent.name] ??= {});
