@@ -175,3 +175,20 @@ test("every volume is mounted by somebody", () => {
   );
   expect(unused).toEqual([]);
 });
+
+test("Envoy knows every service of the contract, and calls it by its name in compose", () => {
+  const envoy = read("infra/compose/envoy/envoy.yaml");
+  const names = globSync("proto/emporium/*/v*/*_service.proto", { cwd: root }).map((file) => {
+    const [, owner, version] = file.split("/").slice(1);
+    const service = /^service (\w+)/m.exec(read(file))![1]!;
+    return { owner: owner!, name: `emporium.${owner}.${version}.${service}` };
+  });
+  expect(names.length).toBeGreaterThan(2);
+  const missing = names.filter(
+    ({ owner, name }) =>
+      !envoy.includes(`- ${name}\n`) ||
+      !envoy.includes(`prefix: /${name}/ }`) ||
+      !envoy.includes(`exact: "spiffe://emporium.example/${owner}"`),
+  );
+  expect(missing).toEqual([]);
+});
