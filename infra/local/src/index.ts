@@ -1,6 +1,8 @@
 export { audit, type AuditedShop, type AuditReport } from "./audit/audit.js";
 export { printedAudit } from "./audit/printed.js";
+export { Authority } from "./certificates/authority.js";
 export { Certificates } from "./certificates/certificates.js";
+export { openingStock } from "./catalogue/opening-stock.js";
 export { readProducts, type CatalogueProduct } from "./catalogue/products.js";
 export { readSales, type SaleLine } from "./catalogue/sales.js";
 export { stockShop, type Delivery } from "./catalogue/stock-shop.js";
@@ -9,6 +11,9 @@ export {
   type Infrastructure,
   type InfrastructureOptions,
 } from "./infrastructure.js";
+export { clientKeyFile, readSecrets } from "./issuer/accounts.js";
+export { issuerSettings, signingKeysFile } from "./issuer/issuer.js";
+export { Tokens } from "./issuer/tokens.js";
 export { projectDirectory } from "./project.js";
 export { runReplay, type ReplayOptions } from "./replay/run.js";
 export type { ShopClientOptions, ShopClients } from "./shop/clients.js";

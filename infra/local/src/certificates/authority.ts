@@ -59,12 +59,12 @@ export class Authority {
   }
 
   /** Makes a certificate for a service or program of this name, on this machine. */
-  async issue(name: string): Promise<Issued> {
+  async issue(name: string, lifeMs = LIFE_MS): Promise<Issued> {
     const issued = await generate([{ name: "commonName", value: name }], {
       ...ELLIPTIC,
       ca: { key: this.#privateKey, cert: this.certificate },
       notBeforeDate: new Date(Date.now() - SKEW_MS),
-      notAfterDate: new Date(Date.now() + LIFE_MS),
+      notAfterDate: new Date(Date.now() + lifeMs),
       extensions: [
         { name: "basicConstraints", cA: false, critical: true },
         { name: "keyUsage", digitalSignature: true, critical: true },

@@ -2,24 +2,15 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { newId } from "@emporium/runtime";
-import { readProducts } from "../catalogue/products.js";
-import { readSales } from "../catalogue/sales.js";
+import { openingStock } from "../catalogue/opening-stock.js";
 import { stockShop } from "../catalogue/stock-shop.js";
 import { LockedError } from "../guard/lock.js";
-import { projectDirectory } from "../project.js";
 import { bootShop, type Shop, type ShopConfig } from "../shop/shop.js";
 import type { ShopSettings } from "./settings.js";
 
-/** The real orders that the catalogue is made of. */
-const REAL_ORDERS = join(projectDirectory, "data/online-retail-2010-12.csv.gz");
-
-/** Fewest units of a product on the shelf of a new shop. */
-const FEWEST_UNITS = 100n;
-
 /**
- * Boots the shop of `npm start`: a process for each service, data that is kept, and a catalogue. A
- * new shop has as many units of each product as were sold in the real month, and 100 at least. When
- * the signal fires on the way, what runs is stopped, and then the promise rejects.
+ * Boots the shop of `npm start`: a process for each service, data that is kept, and a catalogue.
+ * When the signal fires on the way, what runs is stopped, and then the promise rejects.
  */
 export async function openShop(
   settings: ShopSettings,
@@ -66,18 +57,10 @@ async function fillShelves(
   const importId = known?.importId ?? newId("imp");
   const remember = (done: boolean) => writeFileSync(note, JSON.stringify({ importId, done }));
   remember(false);
-  const products = await readProducts(readSales(REAL_ORDERS));
+  const products = await openingStock();
   report?.(`Filling the shelves with ${products.length} products`);
   using inventory = await shop.client(InventoryService, { as: "delivery", by: "delivery" });
-  await stockShop({
-    inventory,
-    importId,
-    currency,
-    products: products.map((product) => ({
-      ...product,
-      units: product.unitsSold > FEWEST_UNITS ? product.unitsSold : FEWEST_UNITS,
-    })),
-  });
+  await stockShop({ inventory, importId, currency, products });
   remember(true);
 }
 

@@ -20,6 +20,8 @@ export interface Program {
 export interface IssuerSettings {
   /** Its address, and what tokens name in `iss`. */
   issuer: string;
+  /** Where it listens. */
+  host: string;
   port: number;
   /** Whom access tokens are for (`aud`). */
   audience: string;

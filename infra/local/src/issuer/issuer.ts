@@ -52,28 +52,47 @@ export function signingKeysFile(folder: string): string {
   return join(folder, "signing-keys.json");
 }
 
+/** Where an issuer listens, and where it finds what is its own. */
+export type IssuerListening = Pick<
+  IssuerSettings,
+  "issuer" | "host" | "port" | "certFile" | "keyFile" | "keysFile"
+>;
+
+/**
+ * What an issuer is started with. Its signing keys, and the secrets of all whom it knows, are made in
+ * the folder where there are none.
+ */
+export async function issuerSettings(
+  folder: string,
+  listening: IssuerListening,
+): Promise<IssuerSettings> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const secrets = await makeSecrets(folder);
+  if (!existsSync(signingKeysFile(folder))) await rotateKeys(signingKeysFile(folder));
+  return {
+    ...listening,
+    audience: AUDIENCE,
+    scopes: everyScope,
+    cookieKey: secrets.cookieKey,
+    people: peopleWith(secrets),
+    programs: await programsWith(secrets, folder),
+  };
+}
+
 /** Starts the issuer and waits until it takes requests. Keys and secrets are made where there are none. */
 export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
   const { guard, certificates, folder, log, port } = options;
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const secrets = await makeSecrets(folder);
-  const keysFile = signingKeysFile(folder);
-  if (!existsSync(keysFile)) await rotateKeys(keysFile);
   const { certFile, keyFile } = await certificates.filesOf("issuer");
   const settingsFile = join(folder, "settings.json");
   const launch = async (port: number) => {
-    const settings: IssuerSettings = {
+    const settings = await issuerSettings(folder, {
       issuer: addressAt(port),
+      host: "127.0.0.1",
       port,
       certFile,
       keyFile,
-      audience: AUDIENCE,
-      scopes: everyScope,
-      keysFile,
-      cookieKey: secrets.cookieKey,
-      people: peopleWith(secrets),
-      programs: await programsWith(secrets, folder),
-    };
+      keysFile: signingKeysFile(folder),
+    });
     await writeSecret(settingsFile, JSON.stringify(settings, null, 2));
     const server = guard.spawn({
       name: "issuer",

@@ -53,6 +53,6 @@ watchFile(settings.certFile, { interval: LOOK_MS }, () => {
 
 // It keeps nothing that a restart would need: who was logged in logs in again.
 process.once("SIGTERM", () => process.exit());
-server.listen(settings.port, "127.0.0.1");
+server.listen(settings.port, settings.host);
 await once(server, "listening");
 process.stdout.write("The issuer is ready\n");
