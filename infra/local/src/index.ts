@@ -3,6 +3,8 @@ export { printedAudit } from "./audit/printed.js";
 export { readProducts, type CatalogueProduct } from "./catalogue/products.js";
 export { readSales, type SaleLine } from "./catalogue/sales.js";
 export { stockShop, type Delivery } from "./catalogue/stock-shop.js";
+export { runCommand, say } from "./commands/run-command.js";
+export { askedToStop } from "./commands/shutdown.js";
 export {
   bootInfrastructure,
   type Infrastructure,
