@@ -7,7 +7,7 @@ import {
   OrderState,
   ReturnReason,
 } from "@emporium/contracts/orders/v1";
-import { Code, createGrpcClient, findDetail, type GrpcClient, reasonOf } from "@emporium/grpc";
+import { Code, findDetail, type GrpcClient, reasonOf } from "@emporium/grpc";
 import { bootShop, type Shop } from "@emporium/local";
 import { testInfrastructure } from "@emporium/local/test";
 import { newId, relatedId } from "@emporium/runtime";
@@ -20,15 +20,15 @@ let orders: GrpcClient<typeof OrderService>;
 let checkout: GrpcClient<typeof CheckoutService>;
 
 beforeAll(async () => {
-  const { databases, natsUrl } = await testInfrastructure();
+  const backing = await testInfrastructure();
   // Two replicas each: a customer who watches is seldom connected to the server that works for him.
   shop = await bootShop({
-    backing: { databases, natsUrl },
+    backing,
     replicas: { inventory: 2, orders: 2, checkout: 2 },
   });
-  inventory = createGrpcClient(InventoryService, { address: shop.addresses.inventory });
-  orders = createGrpcClient(OrderService, { address: shop.addresses.orders });
-  checkout = createGrpcClient(CheckoutService, { address: shop.addresses.checkout });
+  inventory = await shop.client(InventoryService, { as: "test" });
+  orders = await shop.client(OrderService, { as: "test" });
+  checkout = await shop.client(CheckoutService, { as: "test" });
 });
 
 afterAll(async () => {

@@ -4,8 +4,8 @@ import { testInfrastructure } from "@emporium/local/test";
 import { expect, test } from "vitest";
 
 test("a real day of orders, 32 at once, ends with books that balance to the penny", async () => {
-  const { databases, natsUrl } = await testInfrastructure();
-  await using shop = await bootShop({ backing: { databases, natsUrl }, replicas: { checkout: 2 } });
+  const backing = await testInfrastructure();
+  await using shop = await bootShop({ backing, replicas: { checkout: 2 } });
   const report = await runReplay({
     file: join(projectDirectory, "data/online-retail-2010-12.csv.gz"),
     concurrency: 32,

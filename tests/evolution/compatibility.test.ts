@@ -17,7 +17,7 @@ import {
   ShippingAddressSchema,
 } from "@emporium/contracts/orders/v1";
 import { outboxEvent } from "@emporium/events";
-import { Code, createGrpcClient, findDetail, type GrpcClient, reasonOf } from "@emporium/grpc";
+import { Code, findDetail, type GrpcClient, reasonOf } from "@emporium/grpc";
 import { bootShop, type Shop } from "@emporium/local";
 import { testInfrastructure } from "@emporium/local/test";
 import { newId } from "@emporium/runtime";
@@ -36,11 +36,11 @@ let todays: {
 let next: FileRegistry;
 
 beforeAll(async () => {
-  const { databases, natsUrl } = await testInfrastructure();
-  [shop, next] = await Promise.all([bootShop({ backing: { databases, natsUrl } }), tomorrow()]);
+  const backing = await testInfrastructure();
+  [shop, next] = await Promise.all([bootShop({ backing }), tomorrow()]);
   todays = {
-    orders: createGrpcClient(OrderService, { address: shop.addresses.orders }),
-    checkout: createGrpcClient(CheckoutService, { address: shop.addresses.checkout }),
+    orders: await shop.client(OrderService, { as: "test" }),
+    checkout: await shop.client(CheckoutService, { as: "test" }),
   };
 });
 
@@ -65,8 +65,8 @@ describe.each(releases())("a client of $version", ({ image }) => {
   const read = <Desc extends DescMessage>(schema: Desc) => messageOf(image, schema);
   let caller: ImageCaller;
 
-  beforeAll(() => {
-    caller = new ImageCaller(image, shop);
+  beforeAll(async () => {
+    caller = await ImageCaller.of(image, shop);
   });
 
   afterAll(() => caller?.[Symbol.dispose]());
@@ -182,8 +182,8 @@ describe.each(releases())("a client of $version", ({ image }) => {
 describe("a client that is newer than the shop", () => {
   let caller: ImageCaller;
 
-  beforeAll(() => {
-    caller = new ImageCaller(next, shop);
+  beforeAll(async () => {
+    caller = await ImageCaller.of(next, shop);
   });
 
   afterAll(() => caller?.[Symbol.dispose]());
@@ -224,7 +224,7 @@ test.each([
   ...releases().map(({ version, image }) => ({ whose: version, contract: () => image })),
   { whose: "the next version", contract: () => next },
 ])("inventory takes in what orders of $whose publishes", async ({ contract }) => {
-  using caller = new ImageCaller(contract(), shop);
+  using caller = await ImageCaller.of(contract(), shop);
   const sku = await caller.stock(4n);
   const { checkout } = await caller.checkout.completeOrder({
     checkoutId: newId("chk"),

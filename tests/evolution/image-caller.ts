@@ -2,22 +2,26 @@ import type { FileRegistry } from "@bufbuild/protobuf";
 import { CheckoutService } from "@emporium/contracts/checkout/v1";
 import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { OrderService } from "@emporium/contracts/orders/v1";
-import { createGrpcClient, type GrpcClient } from "@emporium/grpc";
-import type { Shop } from "@emporium/local";
+import type { GrpcClient } from "@emporium/grpc";
+import type { ShopClients } from "@emporium/local";
 import { newId } from "@emporium/runtime";
 import { serviceOf } from "./image-types.ts";
 
 /** A caller of the shop that has the contract of an image, and no other. */
 export class ImageCaller implements Disposable {
-  readonly inventory: GrpcClient<typeof InventoryService>;
-  readonly orders: GrpcClient<typeof OrderService>;
-  readonly checkout: GrpcClient<typeof CheckoutService>;
+  private constructor(
+    readonly inventory: GrpcClient<typeof InventoryService>,
+    readonly orders: GrpcClient<typeof OrderService>,
+    readonly checkout: GrpcClient<typeof CheckoutService>,
+  ) {}
 
-  constructor(image: FileRegistry, { addresses }: Pick<Shop, "addresses">) {
-    const { inventory, orders, checkout } = addresses;
-    this.inventory = createGrpcClient(serviceOf(image, InventoryService), { address: inventory });
-    this.orders = createGrpcClient(serviceOf(image, OrderService), { address: orders });
-    this.checkout = createGrpcClient(serviceOf(image, CheckoutService), { address: checkout });
+  static async of(image: FileRegistry, shop: ShopClients): Promise<ImageCaller> {
+    const as = { as: "test" };
+    return new ImageCaller(
+      await shop.client(serviceOf(image, InventoryService), as),
+      await shop.client(serviceOf(image, OrderService), as),
+      await shop.client(serviceOf(image, CheckoutService), as),
+    );
   }
 
   /** Puts so many units of a new product on the shelf; returns its SKU. */

@@ -1,5 +1,6 @@
 export { audit, type AuditedShop, type AuditReport } from "./audit/audit.js";
 export { printedAudit } from "./audit/printed.js";
+export { Certificates } from "./certificates/certificates.js";
 export { readProducts, type CatalogueProduct } from "./catalogue/products.js";
 export { readSales, type SaleLine } from "./catalogue/sales.js";
 export { stockShop, type Delivery } from "./catalogue/stock-shop.js";
@@ -12,5 +13,6 @@ export {
 } from "./infrastructure.js";
 export { projectDirectory } from "./project.js";
 export { runReplay, type ReplayOptions } from "./replay/run.js";
+export type { ShopClientOptions, ShopClients } from "./shop/clients.js";
 export { bootShop, type Shop, type ShopConfig } from "./shop/shop.js";
 export { resolveTool, type ToolSearch } from "./tools/resolve.js";

@@ -1,5 +1,6 @@
 import { chmod, mkdir, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { Certificates } from "./certificates/certificates.js";
 import { Guard } from "./guard/guard.js";
 import { stopLeftovers } from "./guard/leftovers.js";
 import { takeLock } from "./guard/lock.js";
@@ -32,6 +33,8 @@ export interface Infrastructure extends AsyncDisposable {
   readonly directory: string;
   readonly postgres: Postgres;
   readonly nats: Nats;
+  /** Of whoever takes part; renewed for as long as this process runs. */
+  readonly certificates: Certificates;
   /** Runs more processes; they end before these two do. */
   readonly guard: Guard;
 }
@@ -59,6 +62,8 @@ export async function bootInfrastructure(
   options.signal?.throwIfAborted();
   const logs = join(directory, "logs");
   await mkdir(logs, { recursive: true });
+  const certificates = await Certificates.open(join(directory, "certificates"));
+  boot.use(certificates.keepFresh((error) => report?.(`No certificate: ${String(error)}`)));
   const [postgres, nats] = await Promise.all([
     reachablePlace(join(directory, "postgres"), postgresAccount()).then((folder) =>
       startPostgres({
@@ -85,6 +90,7 @@ export async function bootInfrastructure(
     directory,
     postgres,
     nats,
+    certificates,
     guard,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };

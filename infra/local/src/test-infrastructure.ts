@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { inject } from "vitest";
+import type { FileTlsSource } from "@emporium/grpc";
+import { Certificates } from "./certificates/certificates.js";
 import { bootInfrastructure, type Infrastructure } from "./infrastructure.js";
 import { Databases } from "./postgres/databases.js";
 
@@ -8,6 +10,7 @@ export interface SharedInfrastructure {
   postgresPort: number;
   postgresPassword: string;
   natsUrl: string;
+  certificatesFolder: string;
 }
 
 declare module "vitest" {
@@ -20,6 +23,9 @@ declare module "vitest" {
 export interface TestInfrastructure {
   readonly natsUrl: string;
   readonly databases: Databases;
+  readonly certificates: Certificates;
+  /** The certificate of a service or program, for a server or client of the test's own. */
+  readonly tls: (name: string) => Promise<FileTlsSource>;
   /** Makes an empty database that nobody else uses; returns its address. */
   readonly freshDatabase: (name: string) => Promise<string>;
   /** A prefix of subjects and streams that nobody else uses. */
@@ -40,17 +46,27 @@ let own: Promise<Infrastructure> | undefined;
 export async function testInfrastructure(): Promise<TestInfrastructure> {
   const shared = inject("emporium") as SharedInfrastructure | undefined;
   if (shared)
-    return handOut(new Databases(shared.postgresPort, shared.postgresPassword), shared.natsUrl);
+    return handOut(
+      new Databases(shared.postgresPort, shared.postgresPassword),
+      shared.natsUrl,
+      await Certificates.open(shared.certificatesFolder),
+    );
   own ??= bootInfrastructure({ durable: false });
-  const { postgres, nats } = await own;
-  return handOut(postgres.databases, nats.url);
+  const { postgres, nats, certificates } = await own;
+  return handOut(postgres.databases, nats.url, certificates);
 }
 
-function handOut(databases: Databases, natsUrl: string): TestInfrastructure {
+function handOut(
+  databases: Databases,
+  natsUrl: string,
+  certificates: Certificates,
+): TestInfrastructure {
   const unique = (name: string) => `${name}_${randomBytes(6).toString("hex")}`;
   return {
     natsUrl,
     databases,
+    certificates,
+    tls: (name) => certificates.sourceOf(name),
     freshDatabase: (name) => databases.create(unique(name)),
     freshPrefix: () => unique("test").replace("_", "-"),
   };

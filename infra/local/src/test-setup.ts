@@ -17,6 +17,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     postgresPort: databases.port,
     postgresPassword: databases.password,
     natsUrl: infrastructure.nats.url,
+    certificatesFolder: infrastructure.certificates.folder,
   };
   project.provide("emporium", shared);
   return async () => {

@@ -1,6 +1,6 @@
 import { CheckoutService } from "@emporium/contracts/checkout/v1";
+import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { CancelReason, OrderService } from "@emporium/contracts/orders/v1";
-import { createGrpcClient } from "@emporium/grpc";
 import { newId } from "@emporium/runtime";
 import { Client } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -22,8 +22,9 @@ beforeAll(async () => {
     units: 50n,
     unitsSold: 0n,
   });
+  using inventory = await shop.client(InventoryService, { as: "test" });
   await stockShop({
-    address: shop.addresses.inventory,
+    inventory,
     importId: newId("imp"),
     currency: "GBP",
     products: ["TEA", "CUP"].map(product),
@@ -32,7 +33,7 @@ beforeAll(async () => {
 afterAll(() => stack.disposeAsync());
 
 async function buy(sku: string, paymentToken = "tok_approve") {
-  using checkout = createGrpcClient(CheckoutService, { address: shop.addresses.checkout });
+  using checkout = await shop.client(CheckoutService, { as: "test" });
   const checkoutId = newId("chk");
   const basket = { case: "cart" as const, value: { lines: [{ sku, quantity: 3n }] } };
   const { checkout: bought } = await checkout.completeOrder({
@@ -53,7 +54,7 @@ async function query(service: keyof Shop["databaseUrls"], sql: string): Promise<
 }
 
 test("the books of a shop that bought, refused and took back agree", async () => {
-  using orders = createGrpcClient(OrderService, { address: shop.addresses.orders });
+  using orders = await shop.client(OrderService, { as: "test" });
   await buy("TEA");
   await expect(buy("TEA", "tok_decline")).rejects.toThrow("declined");
   const { orderId } = await buy("CUP");

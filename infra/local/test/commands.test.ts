@@ -7,14 +7,16 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { OrderService } from "@emporium/contracts/orders/v1";
-import { createGrpcClient } from "@emporium/grpc";
 import { Client } from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { Certificates } from "../src/certificates/certificates.js";
 import type { RunningShop } from "../src/commands/running-shop.js";
 import { hasEnded } from "../src/guard/identity.js";
 import type { ProcessRecord } from "../src/guard/leftovers.js";
 import { freePort } from "../src/ports.js";
 import { projectDirectory } from "../src/project.js";
+import { clientsOf } from "../src/shop/clients.js";
+import type { Shop } from "../src/shop/shop.js";
 
 /** The commands behind `npm start` and `npm run demo`, as they are built. */
 const built = join(projectDirectory, "infra/local/dist/commands");
@@ -73,7 +75,7 @@ async function openShop(...options: string[]) {
     once(command.stdout!, "data"),
     errors.then((said) => Promise.reject(new Error(said))),
   ]);
-  return { command, addresses: JSON.parse(String(line)) as { orders: string } };
+  return { command, addresses: JSON.parse(String(line)) as Shop["addresses"] };
 }
 
 function processes() {
@@ -115,7 +117,9 @@ test(
     expect(gone).toEqual(started.map(() => true));
 
     const again = await openShop();
-    using orders = createGrpcClient(OrderService, { address: again.addresses.orders });
+    const certificates = await Certificates.open(join(directory, "certificates"));
+    const visitor = clientsOf(again.addresses, certificates);
+    using orders = await visitor.client(OrderService, { as: "test" });
     expect((await orders.getOrder({ orderId })).order?.orderId).toBe(orderId);
     expect(await end(again.command, "SIGINT")).toBe(0);
     expect(running()).toEqual([]);

@@ -1,3 +1,4 @@
+export { isAway } from "./away.js";
 export { CommitUnknownError } from "./commit-unknown-error.js";
 export { createDatabaseIfMissing } from "./create-database.js";
 export { DataKeys, sealedWith, withNewKey } from "./data-keys.js";

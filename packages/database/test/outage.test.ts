@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { CommitUnknownError } from "../src/index.js";
+import { CommitUnknownError, isAway } from "../src/index.js";
 import { open, TestPostgres } from "./postgres.js";
 import { Wire } from "./wire.js";
 
@@ -30,6 +30,30 @@ test("a database opens while Postgres is down, says so, and works once it is up"
   expect(await database.prisma.account.count()).toBe(0);
 });
 
+test("that Postgres is away can be told from what it says while it is there", async () => {
+  await postgres.stop();
+  await using database = await open(postgres.url("outage"));
+  const calls = [
+    () => database.ping(),
+    () => database.query(undefined, "SELECT 1"),
+    () => database.prisma.account.count(),
+    () => database.transaction(undefined, async (tx) => tx.account.count()),
+  ];
+  for (const call of calls) await expect(call()).rejects.toSatisfy(isAway);
+  await postgres.start();
+  const taken = () => database.prisma.account.create({ data: { id: "taken", balance: 1n } });
+  await taken();
+  const mistakes = [
+    taken,
+    () => database.query(undefined, "SELECT 1 / 0"),
+    () => database.query(undefined, "SELECT nothing"),
+    () => database.query(AbortSignal.abort(), "SELECT 1"),
+    () => database.transaction(undefined, async () => Promise.reject(new Error("ours"))),
+  ];
+  for (const call of mistakes)
+    await expect(call()).rejects.toSatisfy((error: unknown) => !isAway(error));
+});
+
 test("a restart of Postgres costs the calls that ran, not the process", async () => {
   const reported: Error[] = [];
   await using database = await open(postgres.url("outage"), {
@@ -48,7 +72,8 @@ test("a restart of Postgres costs the calls that ran, not the process", async ()
   ]);
   await inside.promise;
   await postgres.stop();
-  for (const outcome of await ended) expect(outcome.status).toBe("rejected");
+  for (const outcome of await ended)
+    expect(outcome).toMatchObject({ status: "rejected", reason: expect.toSatisfy(isAway) });
   await postgres.start();
   await Promise.all([1, 2, 3, 4].map(() => database.query(undefined, "SELECT 1")));
   expect(reported.length).toBeGreaterThan(0);
@@ -64,6 +89,7 @@ test("a connection that breaks during COMMIT leaves the outcome unknown and star
     wire.cutAfter("COMMIT");
   });
   await expect(transaction).rejects.toBeInstanceOf(CommitUnknownError);
+  await expect(transaction).rejects.toSatisfy(isAway);
   expect(runs).toBe(1);
   expect(await database.prisma.account.count({ where: { id: "unknown" } })).toBe(1);
 });

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import type { PeerCertificate } from "node:tls";
 import type { DescMethod } from "@bufbuild/protobuf";
 import {
   Code,
@@ -10,6 +11,7 @@ import {
 import type { Metadata } from "@grpc/grpc-js";
 import type { Observer } from "rxjs";
 import { toHeaders } from "./metadata.js";
+import type { AnyCall } from "./running-call.js";
 
 const current = new AsyncLocalStorage<CallContext | Outlived>();
 
@@ -43,12 +45,20 @@ export class CallContext implements HandlerContext {
     readonly method: DescMethod,
     readonly metadata: Metadata,
     readonly deadline: number,
-    private readonly call: { getPeer(): string },
+    private readonly call: Pick<AnyCall, "getAuthContext" | "getPeer">,
   ) {}
 
   /** Address that the call came from. */
   get peer(): string {
     return this.call.getPeer();
+  }
+
+  /**
+   * The caller's certificate, verified; `undefined` where the connection is not TLS. See
+   * `serviceNameOf`.
+   */
+  get peerCertificate(): PeerCertificate | undefined {
+    return this.call.getAuthContext().sslPeerCertificate;
   }
 
   get service() {

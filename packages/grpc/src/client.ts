@@ -5,14 +5,15 @@ import type { ClientObserver } from "./attempts.js";
 import { type BalancingOptions, RESOLVE_EVERY_MS } from "./balancing/options.js";
 import { serviceClient } from "./service-client.js";
 import { serviceConfig } from "./service-config.js";
+import { type ClientTls, channelCredentials } from "./tls.js";
 import { GrpcTransport } from "./transport.js";
 
 /** How to reach a service. */
 export interface GrpcClientOptions extends BalancingOptions {
   /** gRPC name of the service, `dns:///orders:50051`; every address it has gets its share. */
   address: string;
-  /** Transport security; plaintext where none is given. */
-  credentials?: grpc.ChannelCredentials;
+  /** Transport security in both directions; plaintext where none is given. */
+  tls?: ClientTls;
   /** Connect interceptors, the first one outermost. */
   interceptors?: Interceptor[];
   /** Wait for a connection, until the deadline, rather than fail at once without one. */
@@ -35,7 +36,10 @@ export type GrpcClient<Service extends DescService> = Client<Service> & Disposab
  * `reasonOf` and `findDetail`).
  *
  * @example
- * using inventory = createGrpcClient(InventoryService, { address: "dns:///127.0.0.1:50052" });
+ * using inventory = createGrpcClient(InventoryService, {
+ *   address: "dns:///127.0.0.1:50052",
+ *   tls: { source: tlsFromFiles(files), server: "inventory" },
+ * });
  * const { product } = await inventory.getProduct({ sku: "85123A" });
  */
 export function createGrpcClient<Service extends DescService>(
@@ -44,7 +48,7 @@ export function createGrpcClient<Service extends DescService>(
 ): GrpcClient<Service> {
   const channel = new grpc.Client(
     options.address,
-    options.credentials ?? grpc.credentials.createInsecure(),
+    options.tls ? channelCredentials(options.tls) : grpc.credentials.createInsecure(),
     {
       "grpc.service_config": JSON.stringify(serviceConfig(service, options)),
       // The contract decides; a TXT record of the name does not.
@@ -55,6 +59,8 @@ export function createGrpcClient<Service extends DescService>(
       "grpc.initial_reconnect_backoff_ms": 200,
       "grpc.max_reconnect_backoff_ms": 5_000,
       "grpc.max_receive_message_length": 4 * 1024 * 1024,
+      // Not the address, which is seldom a name that TLS may ask for (RFC 6066, section 3).
+      ...(options.tls && { "grpc.ssl_target_name_override": options.tls.server }),
       ...options.channelOptions,
     },
   );

@@ -12,6 +12,12 @@ export interface ErrorLog {
   error(fields: Record<string, unknown>, message: string): void;
 }
 
+/** Tells whether an error says that something which the service needs, its database, is away. */
+export type AwayCheck = (error: unknown) => boolean;
+
+/** Seconds after which a caller may ask again for what could not be had because something is away. */
+const AWAY_RETRY_S = 1n;
+
 /** HTTP status to gRPC code, after `google.rpc.Code`'s own comments. */
 const httpCodes: Record<number, Code> = {
   400: Code.InvalidArgument,
@@ -39,10 +45,11 @@ const httpCodes: Record<number, Code> = {
  * - a `ConnectError` (also `failure(...)`) as it is
  * - an error of a call to another service: that service's code and details
  * - Nest's `HttpException`, `GrpcException` and `RpcException`: the matching code
+ * - what `isAway` knows: UNAVAILABLE with `google.rpc.RetryInfo`, the error itself in the log
  * - an abort: CANCELLED, or DEADLINE_EXCEEDED for a timeout
  * - anything else: INTERNAL with an id; the text goes to the log under the same id and nowhere else
  */
-export function toConnectError(error: unknown, log: ErrorLog): ConnectError {
+export function toConnectError(error: unknown, log: ErrorLog, isAway?: AwayCheck): ConnectError {
   if (error instanceof ConnectError)
     return saysNothing(error) && error.details.length === 0 ? internal(error, log) : error;
   if (isServiceError(error)) return fromStatus(error);
@@ -52,6 +59,7 @@ export function toConnectError(error: unknown, log: ErrorLog): ConnectError {
   }
   if (error instanceof GrpcException) return fromGrpcException(error, log);
   if (error instanceof RpcException) return fromRpcException(error, log);
+  if (isAway?.(error)) return dependencyAway(error, log);
   if (error instanceof Error && error.name === "AbortError")
     return new ConnectError("The call was cancelled", Code.Canceled);
   if (error instanceof Error && error.name === "TimeoutError")
@@ -79,6 +87,13 @@ function fromRpcException(error: RpcException, log: ErrorLog): ConnectError {
   return typeof code === "number" && code in Code
     ? new ConnectError(error.message, code)
     : internal(error, log);
+}
+
+function dependencyAway(error: unknown, log: ErrorLog): ConnectError {
+  log.error({ err: error }, "A call failed because something that it needs is away");
+  return engineFailure(EngineReason.DEPENDENCY_AWAY, "Something that is needed is away", {
+    retryDelay: { seconds: AWAY_RETRY_S },
+  });
 }
 
 function internal(error: unknown, log: ErrorLog): ConnectError {

@@ -1,3 +1,4 @@
+import type { DescService } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
@@ -11,16 +12,31 @@ import {
  */
 export type DependencyCheck = (signal: AbortSignal) => Promise<unknown>;
 
+/** Something that not every service of a process needs. */
+export interface Dependency {
+  check: DependencyCheck;
+  /** The services that cannot serve without it; with none, its absence is told and changes nothing. */
+  neededBy: readonly DescService[];
+}
+
 /**
- * The standard health service (grpc.health.v1): `""` and every service of the process are SERVING
- * while all dependencies are there, `liveness` as long as the process answers at all, and everything
- * but liveness is NOT_SERVING from the start of a drain.
+ * The standard health service (grpc.health.v1): a service is SERVING while the dependencies that it
+ * needs are there, `""` while none is missing that any service needs, `liveness` as long as the
+ * process answers at all, and everything but liveness is NOT_SERVING from the start of a drain.
  *
  * @example
- * new GrpcServer({ ..., dependencies: { postgres: (signal) => database.ping(signal) } });
+ * new GrpcServer({
+ *   ...,
+ *   dependencies: {
+ *     postgres: (signal) => database.ping(signal),
+ *     // Events wait in the outbox.
+ *     nats: { check: () => events.connected(), neededBy: [] },
+ *   },
+ * });
  */
 export class Health {
-  #status = Status.NOT_SERVING;
+  /** Names of services that lack something, and `""` for the process; `undefined` before the first look. */
+  #lacking: Set<string> | undefined;
   #draining = false;
   #timer: NodeJS.Timeout | undefined;
   #watchers = new Set<() => void>();
@@ -30,7 +46,7 @@ export class Health {
 
   constructor(
     private readonly services: () => Iterable<string>,
-    private readonly dependencies: Record<string, DependencyCheck>,
+    private readonly dependencies: Record<string, DependencyCheck | Dependency>,
     private readonly intervalMs: number,
   ) {}
 
@@ -40,11 +56,23 @@ export class Health {
     const timeout = AbortSignal.timeout(Math.max(1000, this.intervalMs));
     const signal = AbortSignal.any([timeout, this.#stopped.signal]);
     const missing: string[] = [];
-    for (const [name, check] of Object.entries(this.dependencies))
-      await Promise.race([check(signal), rejection(signal)]).catch(() => missing.push(name));
+    const lacking = new Set<string>();
+    for (const [name, dependency] of Object.entries(this.dependencies)) {
+      const { check, neededBy } =
+        typeof dependency === "function" ? { check: dependency, neededBy: undefined } : dependency;
+      const there = await Promise.race([check(signal), rejection(signal)]).then(
+        () => true,
+        () => false,
+      );
+      if (there) continue;
+      missing.push(name);
+      const without = neededBy?.map(({ typeName }) => typeName) ?? [...this.services()];
+      if (neededBy?.length !== 0) for (const lack of ["", ...without]) lacking.add(lack);
+    }
     if (this.#stopped.signal.aborted) return;
     this.missing = missing;
-    this.#set(missing.length === 0 ? Status.SERVING : Status.NOT_SERVING);
+    this.#lacking = lacking;
+    this.#tell();
     if (Object.keys(this.dependencies).length === 0) return;
     this.#timer = setTimeout(() => void this.start(), this.intervalMs);
     this.#timer.unref();
@@ -55,7 +83,7 @@ export class Health {
     this.#draining = true;
     this.#stopped.abort();
     clearTimeout(this.#timer);
-    this.#set(Status.NOT_SERVING);
+    this.#tell();
   }
 
   /** The handlers of grpc.health.v1.Health. */
@@ -80,7 +108,8 @@ export class Health {
   #statusOf(service: string): Status {
     if (service === "liveness") return Status.SERVING;
     if (service !== "" && ![...this.services()].includes(service)) return Status.SERVICE_UNKNOWN;
-    return this.#status;
+    const serves = !this.#draining && this.#lacking && !this.#lacking.has(service);
+    return serves ? Status.SERVING : Status.NOT_SERVING;
   }
 
   async *#watch(service: string, signal: AbortSignal) {
@@ -104,8 +133,7 @@ export class Health {
     });
   }
 
-  #set(status: Status): void {
-    this.#status = this.#draining ? Status.NOT_SERVING : status;
+  #tell(): void {
     for (const tell of this.#watchers) tell();
   }
 }

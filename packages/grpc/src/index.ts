@@ -21,7 +21,12 @@ export { createGrpcClient, type GrpcClient, type GrpcClientOptions } from "./cli
 export { GrpcController } from "./controller.js";
 export type { CallOrigin, DeprecatedCallsOptions } from "./deprecation.js";
 export type { EngineClock } from "./engine-clock.js";
-export { type ErrorLog, GrpcExceptionFilter, toConnectError } from "./exceptions.js";
+export {
+  type AwayCheck,
+  type ErrorLog,
+  GrpcExceptionFilter,
+  toConnectError,
+} from "./exceptions.js";
 export {
   createFailure,
   type DetailInit,
@@ -32,7 +37,7 @@ export {
   shortName,
 } from "./failure.js";
 export { type Fault, FaultInjection, FAULTS_SWITCH } from "./faults.js";
-export type { DependencyCheck, Health } from "./health.js";
+export type { Dependency, DependencyCheck, Health } from "./health.js";
 export {
   clientToken,
   GrpcClientModule,
@@ -53,4 +58,13 @@ export { type MethodPolicy, policyOf } from "./policy.js";
 export { GrpcServer, type GrpcServerOptions, ListenError } from "./server.js";
 export { defaultShedding, type SheddingLimits } from "./shedding.js";
 export { serviceConfig } from "./service-config.js";
+export { serviceNameOf, spiffeId, TRUST_DOMAIN } from "./spiffe.js";
+export type { ClientTls, TlsMaterial, TlsSource } from "./tls.js";
+export {
+  type FileTlsSource,
+  TlsFileError,
+  type TlsFiles,
+  tlsFromEnvironment,
+  tlsFromFiles,
+} from "./tls-files.js";
 export { validateMessage } from "./validation.js";

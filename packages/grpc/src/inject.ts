@@ -36,7 +36,13 @@ export class GrpcClientModule {
   /**
    * @example
    * GrpcClientModule.register({
-   *   services: [{ service: InventoryService, address: "dns:///inventory:50052" }],
+   *   services: [
+   *     {
+   *       service: InventoryService,
+   *       address: "dns:///inventory:50052",
+   *       tls: { source: tls, server: "inventory" },
+   *     },
+   *   ],
    * });
    */
   static register({ services }: { services: GrpcClientRegistration[] }): DynamicModule {

@@ -1,3 +1,4 @@
+import type { PeerCertificate } from "node:tls";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { EngineReason } from "@emporium/contracts/options/v1";
@@ -6,7 +7,7 @@ import { CallContext, cancelled, deadlineExceeded } from "./call-context.js";
 import { acceptsGzip } from "./compression.js";
 import { deprecationOf, warn } from "./deprecation.js";
 import type { EngineClock } from "./engine-clock.js";
-import { type ErrorLog, toConnectError } from "./exceptions.js";
+import { type AwayCheck, type ErrorLog, toConnectError } from "./exceptions.js";
 import { engineFailure } from "./failure.js";
 import { type CallObserver, codeName } from "./observe.js";
 import { policyOf } from "./policy.js";
@@ -16,12 +17,14 @@ export interface AnyCall extends NodeJS.EventEmitter {
   readonly metadata: grpc.Metadata;
   getDeadline(): grpc.Deadline;
   getPeer(): string;
+  getAuthContext(): { sslPeerCertificate?: PeerCertificate };
   sendMetadata(metadata: grpc.Metadata): void;
 }
 
 /** What a call needs of the server around it. */
 export interface CallSurroundings {
   readonly log: ErrorLog;
+  readonly isAway?: AwayCheck | undefined;
   readonly clock: EngineClock;
   readonly observers: readonly CallObserver[];
   /** Told of every call of a deprecated method. */
@@ -105,7 +108,8 @@ export class RunningCall {
 
   /** Ends it with whatever was thrown. */
   fail(error: unknown): void {
-    if (!this.finished) this.end(toConnectError(error, this.server.log));
+    const { log, isAway } = this.server;
+    if (!this.finished) this.end(toConnectError(error, log, isAway));
   }
 }
 

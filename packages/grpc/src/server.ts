@@ -11,9 +11,9 @@ import { type CustomTransportStrategy, Server } from "@nestjs/microservices";
 import type { HandlerExtras } from "./controller.js";
 import { countDeprecatedCalls, type DeprecatedCallsOptions } from "./deprecation.js";
 import { type EngineClock, realTime } from "./engine-clock.js";
-import type { ErrorLog } from "./exceptions.js";
+import type { AwayCheck, ErrorLog } from "./exceptions.js";
 import { engineFailure } from "./failure.js";
-import { type DependencyCheck, Health } from "./health.js";
+import { type Dependency, type DependencyCheck, Health } from "./health.js";
 import type { AnyHandler } from "./invoke.js";
 import { defaultLimits, type ServerLimits, toServerOptions } from "./limits.js";
 import type { CallObserver } from "./observe.js";
@@ -21,17 +21,32 @@ import { Reflection } from "./reflection.js";
 import { defaultShedding, Shedding, type SheddingLimits } from "./shedding.js";
 import type { RunningCall } from "./running-call.js";
 import { serve, type ServeOptions } from "./serve.js";
+import type { TlsSource } from "./tls.js";
+import { listenTls, type TlsListener } from "./tls-listener.js";
+
+/** An address to listen on. */
+interface Place {
+  host: string;
+  port: number;
+}
 
 /** What a server is made of. */
 export interface GrpcServerOptions {
   /** Where to listen; port 0 takes any that is free. */
-  listen: { host: string; port: number };
-  /** Transport security; plaintext where none is given. */
-  credentials?: grpc.ServerCredentials;
+  listen: Place;
+  /** Own certificate; callers must have one as well. Plaintext where none is given. */
+  tls?: TlsSource;
+  /**
+   * Where health is told to whoever asks, in plaintext, and nothing else is: for probes that have no
+   * certificate. Nowhere if not given.
+   */
+  probes?: Place;
   /** Connect interceptors, the first one outermost, for unary calls and streams alike. */
   interceptors?: Interceptor[];
-  /** What the process needs in order to serve, by name. */
-  dependencies?: Record<string, DependencyCheck>;
+  /** What the process needs, by name; without it the process, or those services, do not serve. */
+  dependencies?: Record<string, DependencyCheck | Dependency>;
+  /** Tells which errors mean that a dependency is away: such calls are UNAVAILABLE, not INTERNAL. */
+  isAway?: AwayCheck;
   /** Milliseconds between two looks at the dependencies. */
   healthIntervalMs?: number;
   /** Milliseconds that a drain gives to calls under way. */
@@ -71,6 +86,8 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
   #services = new Map<string, DescService>();
   #serving: ServeOptions;
   #shedding: Shedding;
+  #listener: TlsListener | undefined;
+  #probes: grpc.Server | undefined;
   #address: string | undefined;
   #closed: Promise<void> | undefined;
 
@@ -86,6 +103,7 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
     this.#serving = {
       interceptors: options.interceptors ?? [],
       log: options.log ?? nestLog(),
+      isAway: options.isAway,
       clock: options.clock ?? realTime,
       observers: options.observers ?? [],
       onDeprecated: countDeprecatedCalls(options.deprecatedCalls),
@@ -136,39 +154,46 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
     this.#addOwn(HealthService, this.health.handlers);
     this.#addOwn(ServerReflection, reflection.handlers);
     this.#addOwn(ServerReflectionAlpha, reflection.handlers);
-    const { host, port } = this.options.listen;
-    this.#address = `${host}:${await this.#bind(host, port)}`;
+    const { listen, tls, probes } = this.options;
+    this.#address = `${listen.host}:${await this.#listen(listen, tls)}`;
+    if (probes) this.#probes = await this.#answerProbes(probes);
     void this.health.start();
   }
 
   /** The engine's own services answer also when others are shed, and nobody intercepts them. */
-  #addOwn(service: DescService, handlers: object): void {
+  #addOwn(service: DescService, handlers: object, server = this.#server): void {
     const { log, clock, calls } = this.#serving;
+    const serving = { interceptors: [], observers: [], log, clock, calls };
     for (const method of service.methods) {
       const handler = (handlers as Record<string, AnyHandler>)[method.localName]!;
-      this.#register(method, handler.bind(handlers), {
-        interceptors: [],
-        observers: [],
-        log,
-        clock,
-        calls,
-      });
+      this.#register(method, handler.bind(handlers), serving, server);
     }
   }
 
-  #register(method: DescMethod, handler: AnyHandler, serving: ServeOptions): void {
+  #register(
+    method: DescMethod,
+    handler: AnyHandler,
+    serving: ServeOptions,
+    server = this.#server,
+  ): void {
     this.#services.set(method.parent.typeName, method.parent);
     const { path, handler: handle, ...rest } = serve(method, handler, serving);
-    this.#server.register(path, handle as never, rest.serialize, rest.deserialize, rest.type);
+    server.register(path, handle as never, rest.serialize, rest.deserialize, rest.type);
   }
 
-  #bind(host: string, port: number): Promise<number> {
-    const credentials = this.options.credentials ?? grpc.ServerCredentials.createInsecure();
-    return new Promise((resolve, reject) =>
-      this.#server.bindAsync(`${host}:${port}`, credentials, (error, bound) =>
-        error ? reject(new ListenError(host, port, error)) : resolve(bound),
-      ),
-    );
+  async #listen(place: Place, tls: TlsSource | undefined): Promise<number> {
+    if (!tls) return listenPlainly(this.#server, place, "GRPC_LISTEN_ADDR");
+    this.#listener = await listenTls(this.#server, tls, place).catch((error: Error) => {
+      throw new ListenError(place, "GRPC_LISTEN_ADDR", error);
+    });
+    return this.#listener.port;
+  }
+
+  async #answerProbes(place: Place): Promise<grpc.Server> {
+    const server = new grpc.Server(toServerOptions({ ...defaultLimits, ...this.options.limits }));
+    this.#addOwn(HealthService, this.health.handlers, server);
+    await listenPlainly(server, place, "HEALTH_LISTEN_ADDR");
+    return server;
   }
 
   /**
@@ -183,13 +208,17 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
     this.health.drain();
     // Those who watch hear NOT_SERVING before their stream ends.
     await setImmediate();
-    const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    const servers = [this.#server, ...(this.#probes ? [this.#probes] : [])];
+    const closed = servers.map(
+      (server) => new Promise<void>((resolve) => server.tryShutdown(() => resolve())),
+    );
+    if (this.#listener) closed.push(this.#listener.close());
     this.#end((call) => !call.awaitsAnswer);
     const grace = setTimeout(() => {
       this.#end(() => true);
-      this.#server.forceShutdown();
+      for (const server of servers) server.forceShutdown();
     }, this.options.graceMs ?? 10_000);
-    await closed;
+    await Promise.all(closed);
     clearTimeout(grace);
     this.#shedding[Symbol.dispose]();
   }
@@ -212,15 +241,23 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
   }
 }
 
+function listenPlainly(server: grpc.Server, place: Place, setting: string): Promise<number> {
+  const credentials = grpc.ServerCredentials.createInsecure();
+  return new Promise((resolve, reject) =>
+    server.bindAsync(`${place.host}:${place.port}`, credentials, (error, bound) =>
+      error ? reject(new ListenError(place, setting, error)) : resolve(bound),
+    ),
+  );
+}
+
 /** The address cannot be listened on. */
 export class ListenError extends Error {
   override name = "ListenError";
 
-  constructor(host: string, port: number, cause: Error) {
+  /** `setting` is the environment variable that sets another address. */
+  constructor({ host, port }: Place, setting: string, cause: Error) {
     const why = cause.message.includes("EADDRINUSE") ? "it is taken" : cause.message;
-    super(`Cannot listen on ${host}:${port}: ${why}. GRPC_LISTEN_ADDR sets another address.`, {
-      cause,
-    });
+    super(`Cannot listen on ${host}:${port}: ${why}. ${setting} sets another address.`, { cause });
   }
 }
 

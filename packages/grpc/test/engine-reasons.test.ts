@@ -110,6 +110,22 @@ const provocations: Record<keyof typeof EngineReason, () => Promise<unknown>> = 
         fieldViolations: [{ field: "page_token", description: "not a token" }],
       }),
     ),
+
+  async DEPENDENCY_AWAY() {
+    const away = Object.assign(new Error("connect to 10.0.0.7"), { code: "ECONNREFUSED" });
+    await using trial = await startTrial(
+      {
+        ask() {
+          throw away;
+        },
+      },
+      { isAway: (error) => error === away },
+    );
+    const error = await errorOf(trial.client.ask({}));
+    expect(trial.logged).toEqual([{ err: away }]);
+    expect(String(error)).not.toContain("10.0.0.7");
+    return error;
+  },
 };
 
 async function thrownByAnInterceptor(make: () => Error) {

@@ -6,7 +6,7 @@ import {
 import { expect, test } from "vitest";
 import { createGrpcClient } from "../src/index.js";
 import { handlers, startTestServer, type TestServerOptions } from "../src/testing.js";
-import { TrialService } from "./generated/trial/v1/trial_pb.js";
+import { AgingService, TrialService } from "./generated/trial/v1/trial_pb.js";
 import { errorOf, patient } from "./trial-server.js";
 
 /** A server of the test contract, with a client of its health, and one dependency that can go. */
@@ -51,6 +51,51 @@ test("a server serves while its dependencies are there, and names those that are
   trial.dependency.there = true;
   await expect.poll(() => trial.status()).toBe(Status.SERVING);
   expect(trial.server.health.missing).toEqual([]);
+});
+
+test("a dependency that only some services need takes down only those, and watchers hear of it", async () => {
+  const there = { database: true, mail: true };
+  const check = (name: keyof typeof there) => async () => {
+    if (!there[name]) throw new Error("away");
+  };
+  const started = await startTestServer(
+    {
+      dependencies: {
+        database: { check: check("database"), neededBy: [TrialService] },
+        mail: { check: check("mail"), neededBy: [] },
+      },
+      healthIntervalMs: 20,
+      shedding: patient,
+    },
+    handlers(TrialService, { ask: () => ({}) }),
+    handlers(AgingService, { askNew: () => ({}) }),
+  );
+  await using _ = started;
+  const health = started.client(HealthService);
+  const all = async () => {
+    const { statuses } = await health.list({});
+    return ["", TrialService.typeName, AgingService.typeName].map(
+      (name) => Status[statuses[name]!.status],
+    );
+  };
+  await expect.poll(all).toEqual(["SERVING", "SERVING", "SERVING"]);
+  const seen: Status[] = [];
+  const watching = (async () => {
+    for await (const { status } of health.watch({ service: TrialService.typeName }))
+      seen.push(status);
+  })().catch(() => {});
+  await expect.poll(() => seen).toEqual([Status.SERVING]);
+  there.mail = false;
+  await expect.poll(() => started.server.health.missing).toEqual(["mail"]);
+  expect(await all()).toEqual(["SERVING", "SERVING", "SERVING"]);
+  there.database = false;
+  await expect.poll(all).toEqual(["NOT_SERVING", "NOT_SERVING", "SERVING"]);
+  await expect.poll(() => seen).toEqual([Status.SERVING, Status.NOT_SERVING]);
+  there.database = there.mail = true;
+  await expect.poll(all).toEqual(["SERVING", "SERVING", "SERVING"]);
+  await expect.poll(() => seen).toEqual([Status.SERVING, Status.NOT_SERVING, Status.SERVING]);
+  await started.server.close();
+  await watching;
 });
 
 test("a dependency that does not answer is away", async () => {

@@ -128,16 +128,20 @@ describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
   });
 });
 
-test("buf curl calls a method that it knows by reflection", async () => {
-  const { stdout } = await run(join(root, "node_modules/.bin/buf"), [
-    "curl",
-    "--protocol=grpc",
-    "--http2-prior-knowledge",
-    '--data={"text":"hello","number":"9007199254740993"}',
-    `http://${trial.server.address}/trial.v1.TrialService/Ask`,
-  ]);
-  expect(JSON.parse(stdout)).toEqual({ text: "hello heard", number: "9007199254740993" });
-});
+test.each(["grpc-v1", "grpc-v1alpha"])(
+  "buf curl calls a method that it knows by %s",
+  async (reflection) => {
+    const { stdout } = await run(join(root, "node_modules/.bin/buf"), [
+      "curl",
+      `--reflect-protocol=${reflection}`,
+      "--protocol=grpc",
+      "--http2-prior-knowledge",
+      '--data={"text":"hello","number":"9007199254740993"}',
+      `http://${trial.server.address}/trial.v1.TrialService/Ask`,
+    ]);
+    expect(JSON.parse(stdout)).toEqual({ text: "hello heard", number: "9007199254740993" });
+  },
+);
 
 const grpcurl = [
   ...(process.env["PATH"] ?? "").split(delimiter),

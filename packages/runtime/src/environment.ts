@@ -48,3 +48,19 @@ export function readBy<Value>(expected: string, read: (text: string) => Value) {
     }
   });
 }
+
+const ADDRESS = "host:port, such as 127.0.0.1:50051 or [::]:50051";
+
+/**
+ * A variable that holds an address to listen on.
+ *
+ * @example
+ * z.object({ GRPC_LISTEN_ADDR: listenAddress.prefault("127.0.0.1:50051") });
+ */
+export const listenAddress = z
+  .string(ADDRESS)
+  .regex(/^.+:\d{1,5}$/, ADDRESS)
+  .transform((text) => {
+    const colon = text.lastIndexOf(":");
+    return { host: text.slice(0, colon), port: Number(text.slice(colon + 1)) };
+  });

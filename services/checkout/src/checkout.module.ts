@@ -2,7 +2,7 @@ import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { OrderService } from "@emporium/contracts/orders/v2";
 import { Database, DataKeys } from "@emporium/database";
 import { Events } from "@emporium/events";
-import { GrpcClientModule } from "@emporium/grpc";
+import { GrpcClientModule, type TlsSource } from "@emporium/grpc";
 import { type DynamicModule, Module } from "@nestjs/common";
 import { Catalogue } from "./catalogue.js";
 import { CheckoutController } from "./checkout.controller.js";
@@ -25,6 +25,7 @@ interface Shared {
   payments: PaymentProvider;
   inventoryAddress: string;
   ordersAddress: string;
+  tls: TlsSource;
   settings: Settings;
 }
 
@@ -35,14 +36,22 @@ interface Shared {
 export class CheckoutModule {
   static with(shared: Shared): DynamicModule {
     const { database, events, dataKeys, payments, settings } = shared;
-    const { inventoryAddress, ordersAddress } = shared;
+    const { inventoryAddress, ordersAddress, tls } = shared;
     return {
       module: CheckoutModule,
       imports: [
         GrpcClientModule.register({
           services: [
-            { service: InventoryService, address: inventoryAddress },
-            { service: OrderService, address: ordersAddress },
+            {
+              service: InventoryService,
+              address: inventoryAddress,
+              tls: { source: tls, server: "inventory" },
+            },
+            {
+              service: OrderService,
+              address: ordersAddress,
+              tls: { source: tls, server: "orders" },
+            },
           ],
         }),
       ],

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DataKeys, withNewKey } from "@emporium/database";
+import { testInfrastructure } from "@emporium/local/test";
 import { ConfigurationError } from "@emporium/runtime";
 import { afterAll, expect, test } from "vitest";
 import { configFromEnvironment, defaultSagaSettings } from "./config.js";
@@ -12,14 +13,20 @@ const keysFile = join(directory, "data-keys.json");
 writeFileSync(keysFile, JSON.stringify(withNewKey("first")));
 afterAll(() => rmSync(directory, { recursive: true }));
 
+const { certificates } = await testInfrastructure();
+const files = await certificates.filesOf("checkout");
 const needed = {
   DATA_KEYS_FILE: keysFile,
+  TLS_CERT_FILE: files.certFile,
+  TLS_KEY_FILE: files.keyFile,
+  TLS_CA_FILE: files.caFile,
   DATABASE_URL: "postgresql://shop:secret@localhost:5432/checkout",
   NATS_URL: "nats://one:4222,nats://two:4222",
 };
 
 test("what is not set has the shop's usual value", () => {
   expect(configFromEnvironment(needed)).toEqual({
+    tls: expect.objectContaining({ files }),
     listen: { host: "127.0.0.1", port: 50053 },
     databaseUrl: needed.DATABASE_URL,
     nats: { servers: ["nats://one:4222", "nats://two:4222"], prefix: "emporium" },

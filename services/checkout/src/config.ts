@@ -1,6 +1,6 @@
 import { DataKeys } from "@emporium/database";
-import type { SheddingLimits } from "@emporium/grpc";
-import { type Clock, type Logger, readBy, readEnvironment } from "@emporium/runtime";
+import { type FileTlsSource, type SheddingLimits, tlsFromEnvironment } from "@emporium/grpc";
+import { type Clock, listenAddress, type Logger, readBy, readEnvironment } from "@emporium/runtime";
 import { z } from "zod";
 import { type FaultPoint, faultsFrom } from "./fault-points.js";
 
@@ -8,6 +8,10 @@ import { type FaultPoint, faultsFrom } from "./fault-points.js";
 export interface CheckoutConfig {
   /** Where to listen; port 0 takes any that is free. */
   listen: { host: string; port: number };
+  /** Its own certificate, for those who call it and those whom it calls. */
+  tls: FileTlsSource;
+  /** Where health is told in plaintext, to probes without a certificate; nowhere if not given. */
+  probes?: { host: string; port: number };
   /** `postgresql://` URL of the service's own database. */
   databaseUrl: string;
   /** NATS servers, and what the names of streams and subjects start with. */
@@ -79,10 +83,8 @@ const milliseconds = (fallback: number) =>
   z.coerce.number("milliseconds").int().positive().default(fallback);
 
 const Environment = z.object({
-  GRPC_LISTEN_ADDR: z
-    .string()
-    .regex(/^.+:\d{1,5}$/, "host:port, such as 127.0.0.1:50053")
-    .default("127.0.0.1:50053"),
+  GRPC_LISTEN_ADDR: listenAddress.prefault("127.0.0.1:50053"),
+  HEALTH_LISTEN_ADDR: listenAddress.optional(),
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: "a postgresql:// URL" }),
   NATS_URL: z.string("one nats:// URL, or several with commas between").min(1),
   EVENT_PREFIX: z
@@ -123,12 +125,10 @@ const Environment = z.object({
 /** The configuration that the environment describes. Throws `ConfigurationError`. */
 export function configFromEnvironment(environment = process.env): CheckoutConfig {
   const env = readEnvironment(Environment, environment);
-  const colon = env.GRPC_LISTEN_ADDR.lastIndexOf(":");
   return {
-    listen: {
-      host: env.GRPC_LISTEN_ADDR.slice(0, colon),
-      port: Number(env.GRPC_LISTEN_ADDR.slice(colon + 1)),
-    },
+    listen: env.GRPC_LISTEN_ADDR,
+    tls: tlsFromEnvironment("checkout", environment),
+    ...(env.HEALTH_LISTEN_ADDR && { probes: env.HEALTH_LISTEN_ADDR }),
     databaseUrl: env.DATABASE_URL,
     nats: { servers: env.NATS_URL.split(","), prefix: env.EVENT_PREFIX },
     dataKeys: env.DATA_KEYS_FILE,

@@ -1,5 +1,5 @@
 import { ItemsReturnedSchema, OrderCancelledSchema } from "@emporium/contracts/orders/v1";
-import { Database } from "@emporium/database";
+import { Database, isAway } from "@emporium/database";
 import { Events, on } from "@emporium/events";
 import { GrpcModule, GrpcServer } from "@emporium/grpc";
 import { createLogger, nestLogger, systemClock } from "@emporium/runtime";
@@ -29,7 +29,7 @@ export interface RunningService extends AsyncDisposable {
 
 /**
  * Starts checkout. Postgres, NATS and the other services may come later: health says NOT_SERVING
- * until Postgres and NATS are there. The database's tables must be up to date (see `schema`).
+ * until Postgres is there. The database's tables must be up to date (see `schema`).
  * Rejects where the address is taken.
  *
  * @example
@@ -55,14 +55,21 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
   );
   const server = new GrpcServer({
     listen: config.listen,
+    tls: config.tls,
+    ...(config.probes && { probes: config.probes }),
     graceMs: config.shutdownGraceMs,
     ...(config.shedding && { shedding: config.shedding }),
     dependencies: {
       postgres: (signal) => database.ping(signal),
-      nats: async () => {
-        if (!events.ready()) throw new Error("NATS is away");
+      // Without NATS events wait in the outbox; what is asked is answered.
+      nats: {
+        check: async () => {
+          if (!events.ready()) throw new Error("NATS is away");
+        },
+        neededBy: [],
       },
     },
+    isAway,
     log,
   });
   const { inventoryAddress, ordersAddress } = config;
@@ -85,6 +92,7 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
     payments: new PaymentSimulator(ledger, settings),
     inventoryAddress,
     ordersAddress,
+    tls: config.tls,
     settings,
   });
   const app = await NestFactory.createMicroservice(GrpcModule.around(module), {

@@ -4,7 +4,13 @@ import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { OrderService } from "@emporium/contracts/orders/v2";
 import { Database, DataKeys, migrate } from "@emporium/database";
 import { Events } from "@emporium/events";
-import { createGrpcClient, type GrpcClient, GrpcServer, type ServiceImpl } from "@emporium/grpc";
+import {
+  createGrpcClient,
+  type GrpcClient,
+  GrpcServer,
+  type ServiceImpl,
+  type TlsSource,
+} from "@emporium/grpc";
 import { testInfrastructure } from "@emporium/local/test";
 import { movableClock } from "@emporium/runtime";
 import { PrismaClient } from "../src/generated/prisma/client.js";
@@ -28,6 +34,7 @@ export class RunningCheckout {
     readonly faults: Faults,
     readonly warehouse: Warehouse,
     readonly orderBook: OrderBook,
+    private readonly caller: TlsSource,
     private readonly stack: AsyncDisposableStack,
   ) {
     this.orders = orders;
@@ -35,13 +42,13 @@ export class RunningCheckout {
 
   /** Prepares all but checkout itself; everything ends with the stack. */
   static async prepare(stack: AsyncDisposableStack): Promise<RunningCheckout> {
-    const { freshDatabase, freshPrefix, natsUrl } = await testInfrastructure();
+    const { freshDatabase, freshPrefix, natsUrl, tls } = await testInfrastructure();
     const faults = new Faults();
     const warehouse = new Warehouse(faults);
     const orderBook = new OrderBook(faults);
     const [inventoryAddress, ordersAddress] = await Promise.all([
-      serve(stack, InventoryService, warehouse.service),
-      serve(stack, OrderService, orderBook.service),
+      serve(stack, InventoryService, warehouse.service, await tls("inventory")),
+      serve(stack, OrderService, orderBook.service, await tls("orders")),
     ]);
     const nats = { servers: natsUrl, prefix: freshPrefix() };
     const [databaseUrl, ordersUrl] = await Promise.all(
@@ -53,6 +60,7 @@ export class RunningCheckout {
     events.startRelay();
     const config: CheckoutConfig = {
       listen: { host: "127.0.0.1", port: 0 },
+      tls: await tls("checkout"),
       databaseUrl: databaseUrl!,
       nats,
       dataKeys: DataKeys.random(),
@@ -67,15 +75,29 @@ export class RunningCheckout {
     };
     warehouse.stock("TEA", 1_000_000, 250);
     warehouse.stock("CUP", 1_000_000, 1_099);
-    return new RunningCheckout(config, database, orders, faults, warehouse, orderBook, stack);
+    const caller = await tls("test");
+    return new RunningCheckout(
+      config,
+      database,
+      orders,
+      faults,
+      warehouse,
+      orderBook,
+      caller,
+      stack,
+    );
+  }
+
+  /** A client of a process, with a certificate of its own. */
+  client<Service extends DescService>(service: Service, { address }: { address: string }) {
+    const tls = { source: this.caller, server: "checkout" };
+    return createGrpcClient(service, { address: `dns:///${address}`, tls });
   }
 
   /** Starts one more process and connects to it. */
   async start(differs: Partial<CheckoutConfig> = {}): Promise<GrpcClient<typeof CheckoutService>> {
     const service = this.stack.use(await create({ ...this.config, clock: this.clock, ...differs }));
-    return this.stack.use(
-      createGrpcClient(CheckoutService, { address: `dns:///${service.address}` }),
-    );
+    return this.stack.use(this.client(CheckoutService, service));
   }
 }
 
@@ -83,9 +105,10 @@ async function serve<Service extends DescService>(
   stack: AsyncDisposableStack,
   service: Service,
   handlers: Partial<ServiceImpl<Service>>,
+  tls: TlsSource,
 ): Promise<string> {
   const listen = { host: "127.0.0.1", port: 0 };
-  const server = new GrpcServer({ listen, graceMs: 500, shedding });
+  const server = new GrpcServer({ listen, tls, graceMs: 500, shedding });
   server.addService(service, handlers);
   await new Promise<void>((resolve, reject) =>
     server.listen((error) => (error ? reject(error) : resolve())),

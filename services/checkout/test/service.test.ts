@@ -1,6 +1,6 @@
 import { CheckoutService, CheckoutState, CheckoutStepKind } from "@emporium/contracts/checkout/v1";
 import { Health, HealthCheckResponse_ServingStatus } from "@emporium/contracts/grpc/health/v1";
-import { type Client, Code, createGrpcClient, type GrpcClient, reasonOf } from "@emporium/grpc";
+import { type Client, Code, reasonOf } from "@emporium/grpc";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { create } from "../src/index.js";
 import { RunningCheckout } from "./running-checkout.js";
@@ -73,9 +73,7 @@ test("a caller whose deadline passes asks again and gets the answer", async () =
 
 test("a process that ends lets the purchases under way finish", async () => {
   const service = await create({ ...running.config, clock: running.clock });
-  const client: GrpcClient<typeof CheckoutService> = createGrpcClient(CheckoutService, {
-    address: `dns:///${service.address}`,
-  });
+  const client = running.client(CheckoutService, service);
   const request = purchase({ paymentToken: "tok_slow" });
   const answer = client.completeOrder(request);
   await soon(() => here.getCheckout({ checkoutId: request.checkoutId }));
@@ -89,7 +87,7 @@ test("a process that ends lets the purchases under way finish", async () => {
 
 test("a process that ends also finishes purchases whose caller has left", async () => {
   const service = await create({ ...running.config, clock: running.clock });
-  using client = createGrpcClient(CheckoutService, { address: `dns:///${service.address}` });
+  using client = running.client(CheckoutService, service);
   const request = purchase({ paymentToken: "tok_slow" });
   const { checkoutId } = request;
   const caller = new AbortController();
@@ -117,10 +115,10 @@ test("it starts without Postgres and NATS, and serves when they are there", asyn
     databaseUrl: nowhere,
     nats: { ...running.config.nats, servers: "nats://127.0.0.1:1" },
   });
-  using health = createGrpcClient(Health, { address: `dns:///${service.address}` });
+  using health = running.client(Health, service);
   const { NOT_SERVING, SERVING } = HealthCheckResponse_ServingStatus;
   expect(await health.check({})).toMatchObject({ status: NOT_SERVING });
   await using well = await create(running.config);
-  using wellHealth = createGrpcClient(Health, { address: `dns:///${well.address}` });
+  using wellHealth = running.client(Health, well);
   await soon(async () => expect(await wellHealth.check({})).toMatchObject({ status: SERVING }));
 });

@@ -1,14 +1,21 @@
+import { testInfrastructure } from "@emporium/local/test";
 import { ConfigurationError } from "@emporium/runtime";
 import { expect, test } from "vitest";
 import { configFromEnvironment } from "./config.js";
 
+const { certificates } = await testInfrastructure();
+const files = await certificates.filesOf("inventory");
 const required = {
+  TLS_CERT_FILE: files.certFile,
+  TLS_KEY_FILE: files.keyFile,
+  TLS_CA_FILE: files.caFile,
   DATABASE_URL: "postgresql://localhost/inventory",
   NATS_URL: "nats://one:4222,nats://two:4222",
 };
 
 test("what the environment leaves unsaid has a default", () => {
   expect(configFromEnvironment(required)).toEqual({
+    tls: expect.objectContaining({ files }),
     listen: { host: "127.0.0.1", port: 50052 },
     databaseUrl: "postgresql://localhost/inventory",
     nats: { servers: ["nats://one:4222", "nats://two:4222"], prefix: "emporium" },

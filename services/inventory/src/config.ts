@@ -1,5 +1,5 @@
-import type { SheddingLimits } from "@emporium/grpc";
-import { type Clock, readEnvironment } from "@emporium/runtime";
+import { type FileTlsSource, type SheddingLimits, tlsFromEnvironment } from "@emporium/grpc";
+import { type Clock, listenAddress, readEnvironment } from "@emporium/runtime";
 import { z } from "zod";
 
 export const DEFAULT_RESERVATION_TTL_MS = 15 * 60_000;
@@ -9,6 +9,10 @@ export const DEFAULT_SWEEP_INTERVAL_MS = 5_000;
 export interface InventoryConfig {
   /** Where to listen; port 0 takes any that is free. */
   listen: { host: string; port: number };
+  /** Its own certificate, for those who call it and those whom it calls. */
+  tls: FileTlsSource;
+  /** Where health is told in plaintext, to probes without a certificate; nowhere if not given. */
+  probes?: { host: string; port: number };
   databaseUrl: string;
   nats: {
     servers: string | string[];
@@ -44,10 +48,8 @@ const milliseconds = (fallback: number) =>
   z.coerce.number("milliseconds").int().positive().default(fallback);
 
 const Environment = z.object({
-  GRPC_LISTEN_ADDR: z
-    .string()
-    .regex(/^.+:\d{1,5}$/, "host:port, such as 127.0.0.1:50052")
-    .default("127.0.0.1:50052"),
+  GRPC_LISTEN_ADDR: listenAddress.prefault("127.0.0.1:50052"),
+  HEALTH_LISTEN_ADDR: listenAddress.optional(),
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: "a postgresql:// URL" }),
   NATS_URL: z.string("one nats:// URL, or several with commas between").min(1),
   EVENT_PREFIX: z
@@ -67,9 +69,10 @@ const Environment = z.object({
 /** The configuration that the environment states; throws `ConfigurationError` naming variables. */
 export function configFromEnvironment(environment = process.env): InventoryConfig {
   const env = readEnvironment(Environment, environment);
-  const [, host = "", port] = /^(.+):(\d+)$/.exec(env.GRPC_LISTEN_ADDR) ?? [];
   return {
-    listen: { host, port: Number(port) },
+    listen: env.GRPC_LISTEN_ADDR,
+    tls: tlsFromEnvironment("inventory", environment),
+    ...(env.HEALTH_LISTEN_ADDR && { probes: env.HEALTH_LISTEN_ADDR }),
     databaseUrl: env.DATABASE_URL,
     nats: { servers: env.NATS_URL.split(","), prefix: env.EVENT_PREFIX },
     currency: env.SHOP_CURRENCY,

@@ -1,5 +1,5 @@
 import { ItemsReturnedSchema, OrderCancelledSchema } from "@emporium/contracts/orders/v1";
-import { Database } from "@emporium/database";
+import { Database, isAway } from "@emporium/database";
 import { Events, on } from "@emporium/events";
 import { GrpcModule, GrpcServer } from "@emporium/grpc";
 import { createLogger, nestLogger, systemClock } from "@emporium/runtime";
@@ -23,7 +23,7 @@ export interface RunningService extends AsyncDisposable {
 }
 
 /**
- * Starts inventory. Postgres and NATS may come later: health says NOT_SERVING until they are there.
+ * Starts inventory. Postgres and NATS may come later: health says NOT_SERVING until Postgres is there.
  * The database's tables must be up to date (see `schema`). Rejects where the address is taken.
  *
  * @example
@@ -46,14 +46,21 @@ export async function create(config: InventoryConfig): Promise<RunningService> {
   );
   const server = new GrpcServer({
     listen: config.listen,
+    tls: config.tls,
+    ...(config.probes && { probes: config.probes }),
     graceMs: config.shutdownGraceMs,
     ...(config.shedding && { shedding: config.shedding }),
     dependencies: {
       postgres: (signal) => database.ping(signal),
-      nats: async () => {
-        if (!events.ready()) throw new Error("NATS is away");
+      // Without NATS events wait in the outbox; what is asked is answered.
+      nats: {
+        check: async () => {
+          if (!events.ready()) throw new Error("NATS is away");
+        },
+        neededBy: [],
       },
     },
+    isAway,
     log,
   });
   const settings = {

@@ -33,26 +33,33 @@ export async function openTables(url: string, stack: AsyncDisposableStack) {
 
 /** Makes an empty warehouse; everything in it ends with the stack. */
 export async function emptyWarehouse(stack: AsyncDisposableStack): Promise<Warehouse> {
-  const { freshDatabase, freshPrefix, natsUrl } = await testInfrastructure();
+  const { freshDatabase, freshPrefix, natsUrl, tls } = await testInfrastructure();
   const databaseUrl = await freshDatabase("inventory");
   const database = await openTables(databaseUrl, stack);
   const nats = { servers: natsUrl, prefix: freshPrefix() };
   const clock = movableClock();
+  const [own, test] = await Promise.all([tls("inventory"), tls("test")]);
   const open = async (config: Partial<InventoryConfig> = {}) => {
     const inventory = stack.use(
       await create({
         listen: { host: "127.0.0.1", port: 0 },
+        tls: own,
         databaseUrl,
         nats,
         currency: "GBP",
         logLevel: "warn",
         shutdownGraceMs: 2_000,
+        // The servers share one event loop with the test, which keeps it busy too.
+        shedding: { maxEventLoopDelayMs: Infinity },
         clock,
         ...config,
       }),
     );
     return stack.use(
-      createGrpcClient(InventoryService, { address: `dns:///${inventory.address}` }),
+      createGrpcClient(InventoryService, {
+        address: `dns:///${inventory.address}`,
+        tls: { source: test, server: "inventory" },
+      }),
     );
   };
   return { database, nats, clock, open };

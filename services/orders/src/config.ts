@@ -1,12 +1,16 @@
 import { DataKeys } from "@emporium/database";
-import type { SheddingLimits } from "@emporium/grpc";
-import { type Clock, readBy, readEnvironment } from "@emporium/runtime";
+import { type FileTlsSource, type SheddingLimits, tlsFromEnvironment } from "@emporium/grpc";
+import { type Clock, listenAddress, readBy, readEnvironment } from "@emporium/runtime";
 import { z } from "zod";
 
 /** What one process of the service is started with. */
 export interface OrdersConfig {
   /** Where to listen; port 0 takes any that is free. */
   listen: { host: string; port: number };
+  /** Its own certificate, for those who call it and those whom it calls. */
+  tls: FileTlsSource;
+  /** Where health is told in plaintext, to probes without a certificate; nowhere if not given. */
+  probes?: { host: string; port: number };
   /** `postgresql://` URL of the service's own database. */
   databaseUrl: string;
   /** NATS servers, and what the names of streams and subjects start with. */
@@ -44,10 +48,8 @@ export const SETTINGS = Symbol("Settings");
 const NATS_URLS = "one nats:// URL, or several with commas between";
 
 const Environment = z.object({
-  GRPC_LISTEN_ADDR: z
-    .string()
-    .regex(/^.+:\d{1,5}$/, "host:port")
-    .default("127.0.0.1:50051"),
+  GRPC_LISTEN_ADDR: listenAddress.prefault("127.0.0.1:50051"),
+  HEALTH_LISTEN_ADDR: listenAddress.optional(),
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: "a postgresql:// URL" }),
   NATS_URL: z.string(NATS_URLS).min(1, NATS_URLS),
   EVENT_PREFIX: z
@@ -77,12 +79,10 @@ const Environment = z.object({
 /** The configuration that the environment describes. Throws `ConfigurationError`. */
 export function configFromEnvironment(environment = process.env): OrdersConfig {
   const env = readEnvironment(Environment, environment);
-  const colon = env.GRPC_LISTEN_ADDR.lastIndexOf(":");
   return {
-    listen: {
-      host: env.GRPC_LISTEN_ADDR.slice(0, colon),
-      port: Number(env.GRPC_LISTEN_ADDR.slice(colon + 1)),
-    },
+    listen: env.GRPC_LISTEN_ADDR,
+    tls: tlsFromEnvironment("orders", environment),
+    ...(env.HEALTH_LISTEN_ADDR && { probes: env.HEALTH_LISTEN_ADDR }),
     databaseUrl: env.DATABASE_URL,
     nats: { servers: env.NATS_URL.split(","), prefix: env.EVENT_PREFIX },
     dataKeys: env.DATA_KEYS_FILE,

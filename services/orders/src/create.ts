@@ -1,4 +1,4 @@
-import { Database } from "@emporium/database";
+import { Database, isAway } from "@emporium/database";
 import { Events } from "@emporium/events";
 import { GrpcModule, GrpcServer } from "@emporium/grpc";
 import { createLogger, nestLogger, systemClock } from "@emporium/runtime";
@@ -15,7 +15,7 @@ export interface RunningService extends AsyncDisposable {
 }
 
 /**
- * Starts orders. Postgres and NATS may come later: health says NOT_SERVING until they are there.
+ * Starts orders. Postgres and NATS may come later: health says NOT_SERVING until Postgres is there.
  * The database's tables must be up to date (see `schema`). Rejects where the address is taken.
  *
  * @example
@@ -38,14 +38,21 @@ export async function create(config: OrdersConfig): Promise<RunningService> {
   );
   const server = new GrpcServer({
     listen: config.listen,
+    tls: config.tls,
+    ...(config.probes && { probes: config.probes }),
     graceMs: config.shutdownGraceMs,
     ...(config.shedding && { shedding: config.shedding }),
     dependencies: {
       postgres: (signal) => database.ping(signal),
-      nats: async () => {
-        if (!events.ready()) throw new Error("NATS is away");
+      // Without NATS events wait in the outbox; what is asked is answered.
+      nats: {
+        check: async () => {
+          if (!events.ready()) throw new Error("NATS is away");
+        },
+        neededBy: [],
       },
     },
+    isAway,
     log,
   });
   const { inventoryAddress, clock = systemClock, currency, taxRateBasisPoints = 0 } = config;
@@ -54,6 +61,7 @@ export async function create(config: OrdersConfig): Promise<RunningService> {
     events,
     dataKeys: config.dataKeys,
     inventoryAddress,
+    tls: config.tls,
     settings: { clock, currency, taxRateBasisPoints },
   });
   const app = await NestFactory.createMicroservice(GrpcModule.around(module), {

@@ -1,7 +1,7 @@
 import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { Database, DataKeys } from "@emporium/database";
 import { Events } from "@emporium/events";
-import { GrpcClientModule } from "@emporium/grpc";
+import { GrpcClientModule, type TlsSource } from "@emporium/grpc";
 import { type DynamicModule, Module } from "@nestjs/common";
 import { Addresses } from "./addresses.js";
 import { type Settings, SETTINGS } from "./config.js";
@@ -19,6 +19,7 @@ interface Shared {
   events: Events<PrismaClient>;
   dataKeys: DataKeys;
   inventoryAddress: string;
+  tls: TlsSource;
   settings: Settings;
 }
 
@@ -27,12 +28,19 @@ interface Shared {
   providers: [Addresses, Orders, OrderPages, OrderWatch, Returns],
 })
 export class OrdersModule {
-  static with({ database, events, dataKeys, inventoryAddress, settings }: Shared): DynamicModule {
+  static with(shared: Shared): DynamicModule {
+    const { database, events, dataKeys, inventoryAddress, tls, settings } = shared;
     return {
       module: OrdersModule,
       imports: [
         GrpcClientModule.register({
-          services: [{ service: InventoryService, address: inventoryAddress }],
+          services: [
+            {
+              service: InventoryService,
+              address: inventoryAddress,
+              tls: { source: tls, server: "inventory" },
+            },
+          ],
         }),
       ],
       providers: [

@@ -15,6 +15,7 @@ import {
   createGrpcClient,
   GrpcServer,
   type ServiceImpl,
+  type TlsSource,
 } from "@emporium/grpc";
 import { testInfrastructure } from "@emporium/local/test";
 import { movableClock, type MovableClock } from "@emporium/runtime";
@@ -60,11 +61,15 @@ export async function runOrders({
     }),
   );
   const unknownSkus = new Set<string>();
-  const inventory = parts.use(await runInventory(unknownSkus));
+  const inventory = parts.use(
+    await runInventory(unknownSkus, await infrastructure.tls("inventory")),
+  );
   const clock = movableClock(new Date("2026-12-01T09:00:00Z"));
   const nats = { servers: infrastructure.natsUrl, prefix: infrastructure.freshPrefix() };
+  const tls = { source: await infrastructure.tls("test"), server: "orders" };
   const config = {
     listen: { host: "127.0.0.1", port: 0 },
+    tls: await infrastructure.tls("orders"),
     databaseUrl,
     nats,
     dataKeys,
@@ -79,7 +84,7 @@ export async function runOrders({
   };
   const startReplica = async () => {
     const service = await create(config);
-    const client = createGrpcClient(OrderService, { address: `dns:///${service.address}` });
+    const client = createGrpcClient(OrderService, { address: `dns:///${service.address}`, tls });
     return Object.assign(client, {
       address: service.address,
       [Symbol.asyncDispose]: async () => {
@@ -91,7 +96,7 @@ export async function runOrders({
   const orders = parts.use(await startReplica());
   const running = parts.move();
   const client = <Service extends DescService>(service: Service): Client<Service> =>
-    running.use(createGrpcClient(service, { address: `dns:///${orders.address}` }));
+    running.use(createGrpcClient(service, { address: `dns:///${orders.address}`, tls }));
   return {
     orders,
     client,
@@ -108,9 +113,10 @@ export async function runOrders({
 const failure = createFailure(ReasonSchema);
 
 /** As much of inventory as orders calls, with failures at will. */
-async function runInventory(unknownSkus: Set<string>) {
+async function runInventory(unknownSkus: Set<string>, tls: TlsSource) {
   const server = new GrpcServer({
     listen: { host: "127.0.0.1", port: 0 },
+    tls,
     shedding: { maxEventLoopDelayMs: Infinity },
   });
   const handlers: Partial<ServiceImpl<typeof InventoryService>> = {

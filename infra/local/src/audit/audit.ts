@@ -2,7 +2,6 @@ import { setTimeout as wait } from "node:timers/promises";
 import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { OrderService } from "@emporium/contracts/orders/v1";
 import { openDeadLetters } from "@emporium/events";
-import { createGrpcClient } from "@emporium/grpc";
 import type { Shop } from "../shop/shop.js";
 import type { ServiceName } from "../shop/services.js";
 import { type Difference, Differences } from "./differences.js";
@@ -12,7 +11,7 @@ import { readTables, type ShopTables } from "./read.js";
 import { checkStock, type StockTotals } from "./stock.js";
 
 /** Where the books of a shop are. */
-export type AuditedShop = Pick<Shop, "addresses" | "databaseUrls" | "natsUrl" | "eventPrefix">;
+export type AuditedShop = Pick<Shop, "client" | "databaseUrls" | "natsUrl" | "eventPrefix">;
 
 /** What an audit found. */
 export interface AuditReport {
@@ -72,12 +71,12 @@ async function countLetters({ natsUrl, eventPrefix }: AuditedShop): Promise<Map<
 
 /** Whether the services tell what their tables say. */
 async function checkAnswers(
-  { addresses }: AuditedShop,
+  { client }: AuditedShop,
   { products, orders }: ShopTables,
   differences: Differences,
 ): Promise<void> {
-  using inventory = createGrpcClient(InventoryService, { address: addresses.inventory });
-  using orderBook = createGrpcClient(OrderService, { address: addresses.orders });
+  using inventory = await client(InventoryService, { as: "audit" });
+  using orderBook = await client(OrderService, { as: "audit" });
   const told = new Map<string, string>();
   for await (const { levels, caughtUp } of inventory.watchStock({})) {
     for (const { sku, onHand, reserved } of levels)

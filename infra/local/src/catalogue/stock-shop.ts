@@ -2,15 +2,14 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
   type ImportStockRequestSchema,
   type ImportStockResponse,
-  InventoryService,
+  type InventoryService,
 } from "@emporium/contracts/inventory/v1";
-import { createGrpcClient } from "@emporium/grpc";
+import type { GrpcClient } from "@emporium/grpc";
 import type { CatalogueProduct } from "./products.js";
 
 /** What is put on the shelves, and how it is told from other imports. */
 export interface Delivery {
-  /** gRPC name of inventory. */
-  address: string;
+  inventory: GrpcClient<typeof InventoryService>;
   /** `imp_…`; the same delivery under the same id arrives once, however often it is sent. */
   importId: string;
   /** Products, with the units of each that come. */
@@ -24,11 +23,10 @@ export interface Delivery {
  * inventory leaves an entry out.
  *
  * @example
- * await stockShop({ address, importId: newId("imp"), products, currency: "GBP" });
+ * await stockShop({ inventory, importId: newId("imp"), products, currency: "GBP" });
  */
 export async function stockShop(delivery: Delivery): Promise<ImportStockResponse> {
-  using inventory = createGrpcClient(InventoryService, { address: delivery.address });
-  const response = await inventory.importStock(entriesOf(delivery));
+  const response = await delivery.inventory.importStock(entriesOf(delivery));
   const [first] = response.rejections;
   if (first)
     throw new Error(

@@ -16,7 +16,7 @@ const usage = `npm run audit -- [--json]
 /** The command behind `npm run audit`. */
 await runCommand(usage, async () => {
   const { values } = parseArgs({ options: { json: { type: "boolean" } } });
-  const shop = findRunningShop(shopSettings().directory);
+  const shop = await findRunningShop(shopSettings().directory);
   if (!shop) throw new Error("No shop runs here: npm start, or set EMPORIUM_DIR");
   const report = await audit(shop, PATIENCE_MS);
   console.log(values.json ? asJson(report) : printedAudit(report));

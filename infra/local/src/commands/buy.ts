@@ -4,9 +4,9 @@ import { CheckoutService, CheckoutStepKind } from "@emporium/contracts/checkout/
 import type { Money } from "@emporium/contracts/google/type";
 import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { OrderService, OrderState } from "@emporium/contracts/orders/v1";
-import { createGrpcClient, type GrpcClient, reasonOf } from "@emporium/grpc";
+import { type GrpcClient, reasonOf } from "@emporium/grpc";
 import { newId } from "@emporium/runtime";
-import type { ServiceName } from "../shop/services.js";
+import type { ShopClients } from "../shop/clients.js";
 
 /** A cakestand and six T-light holders. */
 const CART = [
@@ -18,10 +18,10 @@ const CART = [
 const RETRY_MS = 20;
 
 /** Buys something over gRPC, as a customer's program would, and prints each step as it happens. */
-export async function buy(addresses: Record<ServiceName, string>): Promise<void> {
-  using inventory = createGrpcClient(InventoryService, { address: addresses.inventory });
-  using checkout = createGrpcClient(CheckoutService, { address: addresses.checkout });
-  using orders = createGrpcClient(OrderService, { address: addresses.orders });
+export async function buy(shop: ShopClients): Promise<void> {
+  using inventory = await shop.client(InventoryService, { as: "demo" });
+  using checkout = await shop.client(CheckoutService, { as: "demo" });
+  using orders = await shop.client(OrderService, { as: "demo" });
 
   console.log("\nInventoryService.CheckStock, before");
   await printStock(inventory);

@@ -11,9 +11,9 @@ const usage = `npm run demo
 /** The command behind `npm run demo`. */
 await runCommand(usage, async () => {
   const settings = shopSettings();
-  const running = findRunningShop(settings.directory);
-  if (running) return buy(running.addresses);
+  const running = await findRunningShop(settings.directory);
+  if (running) return buy(running);
   say("No shop runs: opening it for this purchase");
   await using shop = await openShop(settings, { report: say, signal: askedToStop() });
-  await buy(shop.addresses);
+  await buy(shop);
 });

@@ -27,7 +27,7 @@ await runCommand(usage, async () => {
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
   const { source, consumer, all, json } = values;
   const [verb, ...ids] = positionals;
-  const shop = findRunningShop(shopSettings().directory);
+  const shop = await findRunningShop(shopSettings().directory);
   if (!shop) throw new Error("No shop runs here: npm start, or set EMPORIUM_DIR");
   await using office = await openDeadLetters({ servers: shop.natsUrl, prefix: shop.eventPrefix });
   const filter = { ...(source && { source: sourceOf(source) }), ...(consumer && { consumer }) };

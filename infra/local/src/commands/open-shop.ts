@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { newId } from "@emporium/runtime";
 import { readProducts } from "../catalogue/products.js";
 import { readSales } from "../catalogue/sales.js";
@@ -55,7 +56,7 @@ function inUse({ directory }: ShopSettings, pid: number): string {
 
 /** Once; where it was cut short, the same import goes on. */
 async function fillShelves(
-  { addresses }: Shop,
+  shop: Shop,
   { directory, currency }: ShopSettings,
   report?: (line: string) => void,
 ): Promise<void> {
@@ -67,8 +68,9 @@ async function fillShelves(
   remember(false);
   const products = await readProducts(readSales(REAL_ORDERS));
   report?.(`Filling the shelves with ${products.length} products`);
+  using inventory = await shop.client(InventoryService, { as: "local" });
   await stockShop({
-    address: addresses.inventory,
+    inventory,
     importId,
     currency,
     products: products.map((product) => ({

@@ -1,35 +1,55 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Certificates } from "../certificates/certificates.js";
 import { identify, isAlive, type ProcessIdentity } from "../guard/identity.js";
-import type { ServiceName } from "../shop/services.js";
+import { clientsOf, type ShopClients } from "../shop/clients.js";
+import type { Shop } from "../shop/shop.js";
 
 /** What a shop that runs tells others about itself, in `shop.json` of its directory. */
-export interface RunningShop {
+interface Announcement extends Pick<
+  Shop,
+  "addresses" | "databaseUrls" | "natsUrl" | "eventPrefix"
+> {
   /** The process that runs it. */
   runner: ProcessIdentity;
-  /** gRPC names of the services. */
-  addresses: Record<ServiceName, string>;
-  /** Addresses of the services' databases, with their passwords: the file is its owner's alone. */
-  databaseUrls: Record<ServiceName, string>;
-  natsUrl: string;
-  eventPrefix: string;
+  /** Where certificates are, and the authority that signs more. */
+  certificatesFolder: string;
 }
 
-/** Tells others about a shop until disposed of. */
-export function announce(directory: string, shop: Omit<RunningShop, "runner">): Disposable {
+/** A shop that other processes run. */
+export interface RunningShop extends Announcement, ShopClients {
+  readonly certificates: Certificates;
+}
+
+/** Tells others about a shop until disposed of. Passwords are in it: the file is its owner's alone. */
+export function announce(directory: string, shop: Shop): Disposable {
   const path = join(directory, "shop.json");
-  const { addresses, databaseUrls, natsUrl, eventPrefix } = shop;
-  const running = { runner: identify(process.pid), addresses, databaseUrls, natsUrl, eventPrefix };
-  writeFileSync(path, JSON.stringify(running, null, 2), { mode: 0o600 });
+  const { addresses, databaseUrls, natsUrl, eventPrefix, certificates } = shop;
+  const announcement = {
+    runner: identify(process.pid),
+    addresses,
+    databaseUrls,
+    natsUrl,
+    eventPrefix,
+    certificatesFolder: certificates.folder,
+  };
+  writeFileSync(path, JSON.stringify(announcement, null, 2), { mode: 0o600 });
   return { [Symbol.dispose]: () => rmSync(path, { force: true }) };
 }
 
 /** The shop that runs on a directory; `undefined` where none does, or none is ready. */
-export function findRunningShop(directory: string): RunningShop | undefined {
+export async function findRunningShop(directory: string): Promise<RunningShop | undefined> {
+  const announcement = readAnnouncement(directory);
+  if (!announcement) return undefined;
+  const certificates = await Certificates.open(announcement.certificatesFolder);
+  return { ...announcement, certificates, ...clientsOf(announcement.addresses, certificates) };
+}
+
+function readAnnouncement(directory: string): Announcement | undefined {
   try {
     const text = readFileSync(join(directory, "shop.json"), "utf8");
-    const shop = JSON.parse(text) as RunningShop;
-    return isAlive(shop.runner) ? shop : undefined;
+    const announcement = JSON.parse(text) as Announcement;
+    return isAlive(announcement.runner) ? announcement : undefined;
   } catch {
     return undefined;
   }

@@ -1,7 +1,6 @@
 import { CheckoutService } from "@emporium/contracts/checkout/v1";
 import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { OrderService } from "@emporium/contracts/orders/v1";
-import { createGrpcClient } from "@emporium/grpc";
 import { newId } from "@emporium/runtime";
 import { audit, type AuditedShop } from "../audit/audit.js";
 import { readProducts } from "../catalogue/products.js";
@@ -40,24 +39,23 @@ const PATIENCE_MS = 60_000;
  */
 export async function runReplay(options: ReplayOptions): Promise<Report> {
   const { file, shop, progress } = options;
-  const { addresses } = shop;
   const invoices = firstDays(await readInvoices(readSales(file)), options.days);
   const books = new Books();
   const products = (await readProducts(readSales(file))).map((product) => ({
     ...product,
     units: product.unitsSold,
   }));
+  using inventory = await shop.client(InventoryService, { as: "replay" });
   await stockShop({
-    address: addresses.inventory,
+    inventory,
     importId: newId("imp"),
     products,
     currency: "GBP",
   });
   for (const { sku, units } of products) books.loaded.set(sku, units);
 
-  using inventory = createGrpcClient(InventoryService, { address: addresses.inventory });
-  using orders = createGrpcClient(OrderService, { address: addresses.orders });
-  using checkout = createGrpcClient(CheckoutService, { address: addresses.checkout });
+  using orders = await shop.client(OrderService, { as: "replay" });
+  using checkout = await shop.client(CheckoutService, { as: "replay" });
   let done = 0;
   progress?.(done, invoices.length);
   const start = performance.now();

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { migrate, withNewKey } from "@emporium/database";
 import { newId } from "@emporium/runtime";
+import type { Certificates } from "../certificates/certificates.js";
 import { Guard } from "../guard/guard.js";
 import type { Server } from "../guard/guarded-server.js";
 import { bootInfrastructure } from "../infrastructure.js";
@@ -18,6 +19,7 @@ import type { ShopConfig } from "./shop.js";
 export interface Ground {
   databases: Databases;
   natsUrl: string;
+  certificates: Certificates;
   eventPrefix: string;
   dataKeysFile: string;
   /** Follows the name of every database. */
@@ -36,10 +38,11 @@ export async function prepareGround(
 ): Promise<Ground> {
   if (config.backing) return takeCorner(config, config.backing, boot);
   const infrastructure = boot.use(await bootInfrastructure(config));
-  const { postgres, nats, guard, directory } = infrastructure;
+  const { postgres, nats, certificates, guard, directory } = infrastructure;
   return {
     databases: postgres.databases,
     natsUrl: nats.url,
+    certificates,
     eventPrefix: "emporium",
     dataKeysFile: makeDataKeys(directory),
     suffix: "",
@@ -53,7 +56,7 @@ export async function prepareGround(
 
 async function takeCorner(
   config: ShopConfig,
-  { databases, natsUrl }: NonNullable<ShopConfig["backing"]>,
+  { databases, natsUrl, certificates }: NonNullable<ShopConfig["backing"]>,
   boot: AsyncDisposableStack,
 ): Promise<Ground> {
   const unique = randomBytes(6).toString("hex");
@@ -61,6 +64,7 @@ async function takeCorner(
   const corner = {
     databases,
     natsUrl,
+    certificates,
     eventPrefix: `shop-${unique}`,
     dataKeysFile: makeDataKeys(folder),
     suffix: `_${unique}`,

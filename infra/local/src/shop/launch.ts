@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { DataKeys } from "@emporium/database";
+import { tlsFromFiles } from "@emporium/grpc";
 import type { Guard } from "../guard/guard.js";
 import { projectDirectory, stateDirectory } from "../project.js";
 import {
@@ -45,7 +46,9 @@ export function launchHere(settings: ServiceSettings): Launch {
     // Several servers and their callers share one event loop here: its delay is nobody's overload.
     const shedding = { maxEventLoopDelayMs: Infinity };
     const dataKeys = DataKeys.fromFile(start.dataKeysFile);
-    const running = await service.create({ ...start, dataKeys, shedding, ...settings[name] });
+    const tls = tlsFromFiles(start.tlsFiles);
+    const config = { ...start, tls, dataKeys, shedding, ...settings[name] };
+    const running = await service.create(config);
     const { promise } = Promise.withResolvers<never>();
     return {
       pid: process.pid,

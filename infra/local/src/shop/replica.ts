@@ -1,3 +1,4 @@
+import type { FileTlsSource } from "@emporium/grpc";
 import type { Server } from "../guard/guarded-server.js";
 import type { Launched } from "./launch.js";
 import type { ServiceName } from "./services.js";
@@ -13,6 +14,7 @@ export class Replica implements Server {
   readonly label: string;
   /** `host:port`. */
   readonly address: string;
+  readonly #tls: FileTlsSource;
   readonly #launch: () => Promise<Launched>;
   #launched: Launched | undefined;
   #starting = new AbortController();
@@ -21,11 +23,14 @@ export class Replica implements Server {
     service: ServiceName,
     label: string,
     address: string,
+    /** Of who asks whether it is SERVING. */
+    tls: FileTlsSource,
     launch: () => Promise<Launched>,
   ) {
     this.service = service;
     this.label = label;
     this.address = address;
+    this.#tls = tls;
     this.#launch = launch;
   }
 
@@ -45,7 +50,8 @@ export class Replica implements Server {
     this.#starting = new AbortController();
     const launched = (this.#launched = await this.#launch());
     const signal = AbortSignal.any([limit, this.#starting.signal]);
-    const ready = serving(`dns:///${this.address}`, signal);
+    const tls = { source: this.#tls, server: this.service };
+    const ready = serving(`dns:///${this.address}`, tls, signal);
     try {
       await Promise.race([ready, launched.lost]);
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { CheckoutConfig } from "@emporium/checkout";
+import type { TlsFiles } from "@emporium/grpc";
 import type { InventoryConfig } from "@emporium/inventory";
 import type { OrdersConfig } from "@emporium/orders";
 
@@ -11,6 +12,7 @@ export type ServiceName = (typeof serviceNames)[number];
 /** What a process of any service is started with; each takes from it what it needs. */
 export interface ServiceStart {
   listen: { host: string; port: number };
+  tlsFiles: TlsFiles;
   databaseUrl: string;
   nats: { servers: string; prefix: string };
   /** Where the keys are that data at rest is sealed with. */
@@ -33,6 +35,9 @@ export interface ServiceSettings {
 export function environmentOf(start: ServiceStart): Record<string, string> {
   return {
     GRPC_LISTEN_ADDR: `${start.listen.host}:${start.listen.port}`,
+    TLS_CERT_FILE: start.tlsFiles.certFile,
+    TLS_KEY_FILE: start.tlsFiles.keyFile,
+    TLS_CA_FILE: start.tlsFiles.caFile,
     DATABASE_URL: start.databaseUrl,
     NATS_URL: start.nats.servers,
     EVENT_PREFIX: start.nats.prefix,

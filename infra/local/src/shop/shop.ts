@@ -1,7 +1,9 @@
+import type { Certificates } from "../certificates/certificates.js";
 import type { Server } from "../guard/guarded-server.js";
 import type { InfrastructureOptions } from "../infrastructure.js";
 import { checkPorts, freePort, type Ports } from "../ports.js";
 import type { Databases } from "../postgres/databases.js";
+import { clientsOf, type ShopClients } from "./clients.js";
 import { prepareDatabase, prepareGround } from "./ground.js";
 import { Replica } from "./replica.js";
 import {
@@ -17,7 +19,7 @@ export interface ShopConfig extends Omit<InfrastructureOptions, "ports"> {
    * A Postgres and a NATS that run already, such as `testInfrastructure()`: the shop takes fresh
    * databases and a fresh event prefix there. Absent, it boots its own.
    */
-  backing?: { databases: Databases; natsUrl: string };
+  backing?: { databases: Databases; natsUrl: string; certificates: Certificates };
   /** Whether every server is a process of its own, as in production, or all are in this one. */
   processes?: boolean;
   /** Servers of each service; one where absent. */
@@ -37,7 +39,7 @@ export interface ShopConfig extends Omit<InfrastructureOptions, "ports"> {
 }
 
 /** A shop that runs. Dispose of it to stop it, those who call before those who are called. */
-export interface Shop extends AsyncDisposable {
+export interface Shop extends ShopClients, AsyncDisposable {
   /** gRPC names of the services; one name stands for all replicas. */
   readonly addresses: Record<ServiceName, string>;
   /** Every server of a service. */
@@ -47,6 +49,8 @@ export interface Shop extends AsyncDisposable {
   /** Addresses of the services' databases. */
   readonly databaseUrls: Record<ServiceName, string>;
   readonly natsUrl: string;
+  /** Of its services, and of those who call them. */
+  readonly certificates: Certificates;
   /** First part of the names of streams and subjects. */
   readonly eventPrefix: string;
   /** Rejects when the guard of its processes is killed. */
@@ -59,7 +63,7 @@ export interface Shop extends AsyncDisposable {
  *
  * @example
  * await using shop = await bootShop({ backing: await testInfrastructure() });
- * using checkout = createGrpcClient(CheckoutService, { address: shop.addresses.checkout });
+ * using checkout = await shop.client(CheckoutService, { as: "demo" });
  */
 export async function bootShop(config: ShopConfig = {}): Promise<Shop> {
   await using boot = new AsyncDisposableStack();
@@ -69,6 +73,8 @@ export async function bootShop(config: ShopConfig = {}): Promise<Shop> {
 
   config.report?.("Postgres and NATS run; bringing the databases up to date");
   const databaseUrls = await forEachService((name) => prepareDatabase(ground, name));
+  const tlsFiles = await forEachService((name) => ground.certificates.filesOf(name));
+  const own = await ground.certificates.sourceOf("local");
   const hosts = await forEachService((name) => hostsOf(name, config));
   const [inventoryAddress, ordersAddress] = [gRpcName(hosts.inventory), gRpcName(hosts.orders)];
   const replicas = serviceNames.flatMap((name) =>
@@ -77,6 +83,7 @@ export async function bootShop(config: ShopConfig = {}): Promise<Shop> {
       const [host = "", port] = address.split(":");
       const start: ServiceStart = {
         listen: { host, port: Number(port) },
+        tlsFiles: tlsFiles[name],
         databaseUrl: databaseUrls[name],
         nats: { servers: ground.natsUrl, prefix: ground.eventPrefix },
         dataKeysFile: ground.dataKeysFile,
@@ -86,7 +93,7 @@ export async function bootShop(config: ShopConfig = {}): Promise<Shop> {
         logLevel: config.logLevel ?? (config.processes ? "info" : "silent"),
         shutdownGraceMs: config.shutdownGraceMs ?? 10_000,
       };
-      return new Replica(name, label, address, () => ground.launch(name, label, start));
+      return new Replica(name, label, address, own, () => ground.launch(name, label, start));
     }),
   );
   // Disposed of in reverse: checkout before orders before inventory.
@@ -100,14 +107,16 @@ export async function bootShop(config: ShopConfig = {}): Promise<Shop> {
   await Promise.race([started, ground.lost, abortion(config.signal)]);
 
   const running = boot.move();
-  const { natsUrl, eventPrefix, lost } = ground;
+  const { natsUrl, certificates, eventPrefix, lost } = ground;
   const addresses = await forEachService((name) => gRpcName(hosts[name]));
   return {
+    ...clientsOf(addresses, certificates),
     addresses,
     replicas,
     servers: [...ground.servers, ...replicas],
     databaseUrls,
     natsUrl,
+    certificates,
     eventPrefix,
     lost,
     [Symbol.asyncDispose]: () => running.disposeAsync(),

@@ -99,7 +99,7 @@ test.runIf(process.env["GRPC_FULL"])(
       },
     });
     using client = trialClient(served.address);
-    const notes = client.read({})[Symbol.asyncIterator]();
+    const notes = client.read({}, { timeoutMs: 110_000 })[Symbol.asyncIterator]();
     await notes.next();
     const before = process.memoryUsage().rss;
     let most = 0;
