@@ -9,8 +9,10 @@ export const settings = {
   protoset: told("PROTOSET"),
   /** Real orders: who bought what. */
   baskets: told("BASKETS"),
-  /** The folder of the certificate that callers present. */
-  certificates: told("CERTIFICATES"),
+  /** Files of the certificate that callers present. */
+  certFile: told("TLS_CERT_FILE"),
+  keyFile: told("TLS_KEY_FILE"),
+  caFile: told("TLS_CA_FILE"),
   /** Where tokens come from, and what for. */
   tokenUrl: told("TOKEN_URL"),
   clientId: told("CLIENT_ID"),

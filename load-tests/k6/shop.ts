@@ -19,13 +19,9 @@ const services: Record<Service, string> = {
 /** One connection a service, as a caller of it would keep. */
 const clients: Partial<Record<Service, Client>> = {};
 
-function pem(name: string): string {
-  return open(`${settings.certificates}/${name}`);
-}
-
 // Files can only be read while k6 starts.
-const tls = settings.certificates
-  ? { cert: pem("certificate.pem"), key: pem("key.pem"), cacerts: [pem("ca.pem")] }
+const tls = settings.certFile
+  ? { cert: open(settings.certFile), key: open(settings.keyFile), cacerts: [open(settings.caFile)] }
   : undefined;
 
 for (const service of Object.keys(services) as Service[]) {

@@ -56,6 +56,11 @@ await runCommand(usage, async () => {
     INVENTORY_ADDR: target.addresses.inventory,
     ORDERS_ADDR: target.addresses.orders,
     CHECKOUT_ADDR: target.addresses.checkout,
+    ...(target.tls && {
+      TLS_CERT_FILE: target.tls.certFile,
+      TLS_KEY_FILE: target.tls.keyFile,
+      TLS_CA_FILE: target.tls.caFile,
+    }),
     ...(values.seconds && { SECONDS: values.seconds }),
   };
   const load = (rate: string | undefined, script = name) =>

@@ -1,6 +1,7 @@
 import { tmpdir } from "node:os";
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { InventoryService } from "@emporium/contracts/inventory/v1";
 import {
   audit,
   type AuditReport,
@@ -9,6 +10,7 @@ import {
   type Shop,
   stockShop,
 } from "@emporium/local";
+import type { TlsFiles } from "@emporium/grpc";
 import { newId } from "@emporium/runtime";
 import type { ServiceName } from "./addresses.js";
 import { catalogue } from "./baskets.js";
@@ -18,10 +20,15 @@ import { HOT_PRODUCT, type Scenario } from "./scenarios.js";
 /** Units of each product: more than any run can buy. */
 const UNITS = 1_000_000n;
 
+/** The name in the certificate that k6 presents. */
+const CALLER = "load-test";
+
 /** What is put under load. */
 export interface Target extends AsyncDisposable {
   /** `host:port` of each service's servers, with commas between. */
   readonly addresses: Record<ServiceName, string>;
+  /** The files of the certificate that k6 presents; no TLS where absent. */
+  readonly tls?: TlsFiles;
   /** Whether the servers are kept on a core of their own. */
   readonly pinned: boolean;
   /** CPU seconds of each server so far; nothing where they are not ours. */
@@ -74,6 +81,7 @@ export async function ownShop(scenario: Scenario, signal: AbortSignal): Promise<
       orders: addressesOf("orders"),
       checkout: addressesOf("checkout"),
     },
+    tls: await shop.certificates.filesOf(CALLER),
     pinned,
     cpu: () =>
       Object.fromEntries(shop.servers.map(({ label, pid }) => [label, pid ? cpuSeconds(pid) : 0])),
@@ -84,8 +92,9 @@ export async function ownShop(scenario: Scenario, signal: AbortSignal): Promise<
 }
 
 async function fillShelves(shop: Shop, products: CatalogueProduct[], hotUnits = UNITS) {
+  using inventory = await shop.client(InventoryService, { as: CALLER });
   await stockShop({
-    address: shop.addresses.inventory,
+    inventory,
     importId: newId("imp"),
     currency: "GBP",
     products: products.map((product) => ({
