@@ -56,6 +56,7 @@ export async function runK6(
         K6_NO_USAGE_REPORT: "true",
         K6_WEB_DASHBOARD: "true",
         K6_WEB_DASHBOARD_PORT: "-1",
+        K6_WEB_DASHBOARD_PERIOD: "1s",
         K6_WEB_DASHBOARD_EXPORT: join(run.folder, `${script}.html`),
         ...run.environment,
         SUMMARY: summaryFile,
