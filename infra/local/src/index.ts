@@ -6,6 +6,8 @@ export { openingStock } from "./catalogue/opening-stock.js";
 export { readProducts, type CatalogueProduct } from "./catalogue/products.js";
 export { readSales, type SaleLine } from "./catalogue/sales.js";
 export { stockShop, type Delivery } from "./catalogue/stock-shop.js";
+export { runCommand, say } from "./commands/run-command.js";
+export { askedToStop } from "./commands/shutdown.js";
 export {
   bootInfrastructure,
   type Infrastructure,

@@ -1,0 +1,23 @@
+import { thresholds } from "./objectives.ts";
+import { settings } from "./settings.ts";
+import { steadyVisits } from "./visits.ts";
+
+export { handleSummary } from "./summary.ts";
+export { visit } from "./visits.ts";
+
+/**
+ * The December mix at a constant arrival rate (an open model): visitors come whether or not the shop
+ * is quick, so a slow answer is not hidden by fewer questions.
+ */
+export const options = steadyVisits(
+  settings.rate || 20,
+  settings.seconds || 120,
+  thresholds([
+    "ListProducts",
+    "GetProduct",
+    "CheckStock",
+    "CompleteOrder",
+    "GetOrder",
+    "CancelOrder",
+  ]),
+);

@@ -1,0 +1,26 @@
+/** What the command tells every script, as environment variables of k6. */
+const told = (name: string, usual = "") => __ENV[name] ?? usual;
+
+export const settings = {
+  inventory: told("INVENTORY_ADDR"),
+  orders: told("ORDERS_ADDR"),
+  checkout: told("CHECKOUT_ADDR"),
+  /** The contract as one descriptor set. */
+  protoset: told("PROTOSET"),
+  /** Real orders: who bought what. */
+  baskets: told("BASKETS"),
+  /** Files of the certificate that callers present. */
+  certFile: told("TLS_CERT_FILE"),
+  keyFile: told("TLS_KEY_FILE"),
+  caFile: told("TLS_CA_FILE"),
+  /** Where tokens come from, and what for. */
+  tokenUrl: told("TOKEN_URL"),
+  clientId: told("CLIENT_ID"),
+  clientSecret: told("CLIENT_SECRET"),
+  /** Where the summary goes, as JSON. */
+  summary: told("SUMMARY", "summary.json"),
+  /** Iterations a second, where the scenario lets it be chosen. */
+  rate: Number(told("RATE", "0")),
+  /** Seconds of load. */
+  seconds: Number(told("SECONDS", "0")),
+};

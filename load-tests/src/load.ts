@@ -1,0 +1,145 @@
+import { execFileSync } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join, relative } from "node:path";
+import { parseArgs } from "node:util";
+import { askedToStop, projectDirectory, runCommand, say } from "@emporium/local";
+import { serviceNames } from "./addresses.js";
+import { writeBaskets } from "./baskets.js";
+import { killServers } from "./faults.js";
+import { runK6 } from "./k6.js";
+import { findKnee } from "./knee.js";
+import { junit, type LoadReport, printed, reportOf } from "./report.js";
+import { type Scenario, scenarios } from "./scenarios.js";
+import { elsewhere, ownShop, type Target } from "./target.js";
+
+const usage = `npm run load -- <scenario> [--rate N] [--seconds N] [--json]
+          [--inventory HOST:PORT --orders HOST:PORT --checkout HOST:PORT]
+${Object.entries(scenarios)
+  .map(([name, { about }]) => `  ${name.padEnd(12)} ${about}`)
+  .join("\n")}
+  --rate     iterations a second (watchers for streams; where the search begins for breakpoint)
+  --seconds  how long
+  --json     print the report as one JSON object
+  Addresses name a shop that runs elsewhere; without them one is opened for the run.`;
+
+const text = { type: "string" } as const;
+
+await runCommand(usage, async () => {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      rate: text,
+      seconds: text,
+      json: { type: "boolean" },
+      inventory: text,
+      orders: text,
+      checkout: text,
+    },
+  });
+  const [name = ""] = positionals;
+  const scenario = scenarios[name];
+  if (!scenario) throw new Error(usage);
+  const signal = askedToStop();
+  const folder = join(projectDirectory, ".emporium/load", `${name}-${Date.now()}`);
+  await mkdir(folder, { recursive: true });
+
+  const given = serviceNames.filter((service) => values[service]);
+  if (given.length > 0 && given.length < serviceNames.length)
+    throw new Error("Name all of --inventory, --orders and --checkout, or none");
+  const { inventory = "", orders = "", checkout = "" } = values;
+  await using target =
+    given.length > 0 ? elsewhere({ inventory, orders, checkout }) : await ownShop(scenario, signal);
+
+  const environment = {
+    ...(await files(folder)),
+    INVENTORY_ADDR: target.addresses.inventory,
+    ORDERS_ADDR: target.addresses.orders,
+    CHECKOUT_ADDR: target.addresses.checkout,
+    ...(target.tls && {
+      TLS_CERT_FILE: target.tls.certFile,
+      TLS_KEY_FILE: target.tls.keyFile,
+      TLS_CA_FILE: target.tls.caFile,
+    }),
+    ...(values.seconds && { SECONDS: values.seconds }),
+  };
+  const load = (rate: string | undefined, script = name) =>
+    measure(script, target, scenario, {
+      folder,
+      environment: { ...environment, ...(rate && { RATE: rate }) },
+      signal,
+    });
+  const report =
+    name === "breakpoint"
+      ? await breakpoint(Number(values.rate ?? 10), (rate) => load(String(rate), "step"))
+      : await load(values.rate);
+  const books = await target.audit?.();
+  if (books) {
+    const { holds, products, differences } = books;
+    report.audit = { holds, products, differences };
+    report.passed &&= holds;
+  }
+  await writeFile(join(folder, "report.json"), JSON.stringify(report, null, 2));
+  await writeFile(join(folder, "junit.xml"), junit(report));
+  console.log(values.json ? JSON.stringify(report) : printed(report));
+  say(`report.json, junit.xml and k6's HTML are in ${relative(process.cwd(), folder)}`);
+  if (!report.passed) throw new Error(`${name} did not keep its objectives`);
+});
+
+/** The contract and the orders, as k6 reads them. */
+async function files(folder: string): Promise<Record<string, string>> {
+  const [protoset, baskets] = [join(folder, "shop.binpb"), join(folder, "baskets.json")];
+  const buf = join(projectDirectory, "node_modules/.bin/buf");
+  execFileSync(buf, ["build", "-o", protoset, "--as-file-descriptor-set"], {
+    cwd: projectDirectory,
+  });
+  await writeBaskets(baskets);
+  return { PROTOSET: protoset, BASKETS: baskets };
+}
+
+/** Runs k6 once, and counts what it cost the servers. */
+async function measure(
+  script: string,
+  target: Target,
+  scenario: Scenario,
+  run: { folder: string; environment: Record<string, string>; signal: AbortSignal },
+): Promise<LoadReport> {
+  const ending = new AbortController();
+  const faults =
+    scenario.faults && target.shop ? killServers(target.shop, ending.signal, say) : undefined;
+  const before = target.cpu();
+  const core = target.pinned && availableParallelism() > 1 ? 1 : undefined;
+  const { summary, cpuSeconds } = await runK6(script, { ...run, core });
+  const after = target.cpu();
+  ending.abort();
+  const kills = await faults;
+  const servers = Object.entries(after).map(([name, used]) => [name, used - (before[name] ?? 0)]);
+  return {
+    ...reportOf(script, summary, {
+      servers: Object.fromEntries(servers) as Record<string, number>,
+      k6: cpuSeconds,
+      pinned: core !== undefined,
+    }),
+    ...(kills !== undefined && { found: { "servers killed": kills } }),
+  };
+}
+
+/** The last step that passed, with the knee that was found. */
+async function breakpoint(
+  start: number,
+  load: (rate: number) => Promise<LoadReport>,
+): Promise<LoadReport> {
+  let best: LoadReport | undefined;
+  let last: LoadReport | undefined;
+  const { knee } = await findKnee(start, async (rate) => {
+    say(`Trying ${rate} visits a second`);
+    last = await load(rate);
+    if (last.passed) best = last;
+    return last.passed;
+  });
+  return {
+    ...(best ?? last!),
+    scenario: "breakpoint",
+    found: { "visits a second at the knee": knee },
+  };
+}
