@@ -17,6 +17,7 @@ export const settings = {
   tokenUrl: told("TOKEN_URL"),
   clientId: told("CLIENT_ID"),
   clientSecret: told("CLIENT_SECRET"),
+  scope: told("SCOPE"),
   /** Where the summary goes, as JSON. */
   summary: told("SUMMARY", "summary.json"),
   /** Iterations a second, where the scenario lets it be chosen. */

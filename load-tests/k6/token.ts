@@ -1,3 +1,4 @@
+import encoding from "k6/encoding";
 import http from "k6/http";
 import { settings } from "./settings.ts";
 
@@ -14,11 +15,12 @@ let renewAt = 0;
 export function authorization(): Record<string, string> {
   if (!settings.tokenUrl) return {};
   if (Date.now() >= renewAt) {
-    const { tokenUrl, clientId, clientSecret } = settings;
+    const { tokenUrl, clientId, clientSecret, scope } = settings;
+    const credentials = encoding.b64encode(`${clientId}:${clientSecret}`);
     const answer = http.post(
       tokenUrl,
-      { grant_type: "client_credentials", client_id: clientId, client_secret: clientSecret },
-      { tags: { rpc: "token" } },
+      { grant_type: "client_credentials", scope },
+      { headers: { authorization: `Basic ${credentials}` }, tags: { rpc: "token" } },
     );
     if (answer.status !== 200) throw new Error(`no token: ${answer.status} ${answer.status_text}`);
     const { access_token, expires_in } = answer.json() as {

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import { askedToStop, projectDirectory, runCommand, say } from "@emporium/local";
+import { askedToStop, projectDirectory, runCommand, say, scopesOf } from "@emporium/local";
 import { serviceNames } from "./addresses.js";
 import { writeBaskets } from "./baskets.js";
 import { killServers } from "./faults.js";
@@ -11,7 +11,7 @@ import { runK6 } from "./k6.js";
 import { findKnee } from "./knee.js";
 import { junit, type LoadReport, printed, reportOf } from "./report.js";
 import { type Scenario, scenarios } from "./scenarios.js";
-import { elsewhere, ownShop, type Target } from "./target.js";
+import { CALLER, elsewhere, ownShop, type Target } from "./target.js";
 
 const usage = `npm run load -- <scenario> [--rate N] [--seconds N] [--json]
           [--inventory HOST:PORT --orders HOST:PORT --checkout HOST:PORT]
@@ -56,7 +56,10 @@ await runCommand(usage, async () => {
     INVENTORY_ADDR: target.addresses.inventory,
     ORDERS_ADDR: target.addresses.orders,
     CHECKOUT_ADDR: target.addresses.checkout,
+    ...(target.issuer && (await tokens(target.issuer))),
     ...(target.tls && {
+      // Go's own variable: k6 trusts the issuer's certificate by it.
+      SSL_CERT_FILE: target.tls.caFile,
       TLS_CERT_FILE: target.tls.certFile,
       TLS_KEY_FILE: target.tls.keyFile,
       TLS_CA_FILE: target.tls.caFile,
@@ -85,6 +88,18 @@ await runCommand(usage, async () => {
   say(`report.json, junit.xml and k6's HTML are in ${relative(process.cwd(), folder)}`);
   if (!report.passed) throw new Error(`${name} did not keep its objectives`);
 });
+
+/** Where k6 gets its tokens (OpenID Connect Discovery 1.0, 4), and with what. */
+async function tokens({ url, clientSecret }: { url: string; clientSecret: string }) {
+  const response = await fetch(`${url}/.well-known/openid-configuration`);
+  const { token_endpoint } = (await response.json()) as { token_endpoint: string };
+  return {
+    TOKEN_URL: token_endpoint,
+    CLIENT_ID: CALLER,
+    CLIENT_SECRET: clientSecret,
+    SCOPE: scopesOf(CALLER).join(" "),
+  };
+}
 
 /** The contract and the orders, as k6 reads them. */
 async function files(folder: string): Promise<Record<string, string>> {

@@ -7,6 +7,7 @@ import {
   type AuditReport,
   bootShop,
   type CatalogueProduct,
+  readSecrets,
   type Shop,
   stockShop,
 } from "@emporium/local";
@@ -20,8 +21,8 @@ import { HOT_PRODUCT, type Scenario } from "./scenarios.js";
 /** Units of each product: more than any run can buy. */
 const UNITS = 1_000_000n;
 
-/** The name in the certificate that k6 presents. */
-const CALLER = "load-test";
+/** The name in the certificate that k6 presents, and that of its client at the issuer. */
+export const CALLER = "load-test";
 
 /** What is put under load. */
 export interface Target extends AsyncDisposable {
@@ -29,6 +30,8 @@ export interface Target extends AsyncDisposable {
   readonly addresses: Record<ServiceName, string>;
   /** The files of the certificate that k6 presents; no TLS where absent. */
   readonly tls?: TlsFiles;
+  /** Where k6 gets its tokens, and as whom. */
+  readonly issuer?: { url: string; clientSecret: string };
   /** Whether the servers are kept on a core of their own. */
   readonly pinned: boolean;
   /** CPU seconds of each server so far; nothing where they are not ours. */
@@ -82,6 +85,10 @@ export async function ownShop(scenario: Scenario, signal: AbortSignal): Promise<
       checkout: addressesOf("checkout"),
     },
     tls: await shop.certificates.filesOf(CALLER),
+    issuer: {
+      url: shop.issuer.url,
+      clientSecret: (await readSecrets(shop.issuer.folder)).clientSecrets[CALLER],
+    },
     pinned,
     cpu: () =>
       Object.fromEntries(shop.servers.map(({ label, pid }) => [label, pid ? cpuSeconds(pid) : 0])),
@@ -92,7 +99,7 @@ export async function ownShop(scenario: Scenario, signal: AbortSignal): Promise<
 }
 
 async function fillShelves(shop: Shop, products: CatalogueProduct[], hotUnits = UNITS) {
-  using inventory = await shop.client(InventoryService, { as: CALLER });
+  using inventory = await shop.client(InventoryService, { as: CALLER, by: CALLER });
   await stockShop({
     inventory,
     importId: newId("imp"),

@@ -1,6 +1,7 @@
 export { audit, type AuditedShop, type AuditReport } from "./audit/audit.js";
 export { printedAudit } from "./audit/printed.js";
 export { Authority } from "./certificates/authority.js";
+
 export { Certificates } from "./certificates/certificates.js";
 export { openingStock } from "./catalogue/opening-stock.js";
 export { readProducts, type CatalogueProduct } from "./catalogue/products.js";
@@ -13,7 +14,7 @@ export {
   type Infrastructure,
   type InfrastructureOptions,
 } from "./infrastructure.js";
-export { clientKeyFile, readSecrets } from "./issuer/accounts.js";
+export { clientKeyFile, readSecrets, scopesOf } from "./issuer/accounts.js";
 export { issuerSettings, signingKeysFile } from "./issuer/issuer.js";
 export { Tokens } from "./issuer/tokens.js";
 export { projectDirectory } from "./project.js";
