@@ -88,7 +88,8 @@ function endWithToken(
   clock: EngineClock,
 ): void {
   const leftMs = validUntil - clock.now();
-  if (leftMs >= longestMs) return;
+  // Who left while his token was verified needs no timer either.
+  if (leftMs >= longestMs || call.signal.aborted) return;
   const stop = clock.after(leftMs, () =>
     call.end(unauthenticated("The token has expired; go on with a new one")),
   );
