@@ -25,7 +25,7 @@ export class Connection {
   /** Streams that are open, and when the request must be over. */
   readonly #streams = new Map<ServerHttp2Stream, number>();
   #session: ServerHttp2Session | undefined;
-  #second = { calls: 0, resets: 0, pings: 0, settings: 0, payload: 0 };
+  #second = { calls: 0, pings: 0, settings: 0, payload: 0 };
   #read = 0;
   #written = 0;
   #suspect = false;
@@ -41,6 +41,10 @@ export class Connection {
     // What nghttp2 ends by itself reaches the socket as its error.
     socket.on("error", ({ code }: NodeJS.ErrnoException) => {
       if (code?.startsWith("ERR_HTTP2")) this.close("protocol");
+    });
+    socket.once("close", () => {
+      peer.calls -= this.#streams.size;
+      this.#streams.clear();
     });
   }
 
@@ -58,25 +62,22 @@ export class Connection {
 
   /** A call is over, one way or the other. */
   ended(stream: ServerHttp2Stream): void {
-    this.#streams.delete(stream);
-    this.peer.calls--;
-    const { rstCode, aborted } = stream;
-    if (rstCode === 0 && !aborted) return;
-    const { calls } = this.#second;
-    const resets = ++this.#second.resets;
-    if (resets > this.limits.maxResetsPerSecond && resets * 2 > calls) this.close("rapid_reset");
+    if (this.#streams.delete(stream)) this.peer.calls--;
   }
 
   /** Looks at it once a second; `now` is in milliseconds since the epoch. */
   look(now: number): void {
-    for (const [stream, latest] of this.#streams) if (latest < now) this.#endHalfSent(stream);
+    for (const [stream, latest] of this.#streams) {
+      if (stream.destroyed) this.ended(stream);
+      else if (latest < now) this.#endHalfSent(stream);
+    }
     const read = this.socket.bytesRead - this.#read;
     const written = this.socket.bytesWritten - this.#written;
     this.#read += read;
     this.#written += written;
     const idle =
       read - this.#second.payload - this.#second.calls * BYTES_OF_CALL - written * UPDATES;
-    this.#second = { calls: 0, resets: 0, pings: 0, settings: 0, payload: 0 };
+    this.#second = { calls: 0, pings: 0, settings: 0, payload: 0 };
     if (!this.#session) this.#lookAtBeginner();
     else if (idle < this.limits.maxIdleBytesPerSecond) this.#suspect = false;
     else if (this.#suspect) this.close("idle_frames");

@@ -38,8 +38,6 @@ export interface ServerLimits {
   maxPingsPerSecond: number;
   /** SETTINGS frames a second on one connection. */
   maxSettingsPerSecond: number;
-  /** Calls a second on one connection that are given up, where they are most of its calls. */
-  maxResetsPerSecond: number;
   /** Bytes a second on one connection that carry no call and no message. */
   maxIdleBytesPerSecond: number;
 }
@@ -64,10 +62,9 @@ export const defaultLimits: ServerLimits = {
   maxCallsPerPeer: 4_000,
   handshakeTimeoutMs: 10_000,
   connectionWindowBytes: 1024 * 1024,
-  maxFloodsPerPeer: 5,
+  maxFloodsPerPeer: 10,
   maxPingsPerSecond: 1_000,
   maxSettingsPerSecond: 100,
-  maxResetsPerSecond: 200,
   maxIdleBytesPerSecond: 1024 * 1024,
 };
 

@@ -27,7 +27,7 @@ export function toMetadata(headers: Headers, into: Metadata = new WireMetadata()
  * Metadata that writes binary values as base64 without padding, as gRPC asks of those who send
  * (PROTOCOL-HTTP2, "Custom-Metadata"); grpc-js pads them.
  */
-export class WireMetadata extends Metadata {
+class WireMetadata extends Metadata {
   override clone(): Metadata {
     const copy = new WireMetadata(this.getOptions());
     copy.merge(this);

@@ -19,10 +19,8 @@ export type Refusal =
   | "stranger"
   /** Bytes, and no call among them. */
   | "no_call"
-  /** What nghttp2 and Node end by themselves: broken rules, and some floods (CVE-2025-8671). */
+  /** What nghttp2 and Node end by themselves: broken rules, and calls reset at once. */
   | "protocol"
-  /** Calls opened to be given up (CVE-2023-44487). */
-  | "rapid_reset"
   /** A flood of PING frames. */
   | "ping"
   /** A flood of SETTINGS frames. */
@@ -37,14 +35,7 @@ export type Refusal =
   | "half_sent";
 
 /** Causes that a connection is closed for, which would otherwise just be made anew. */
-export const floods = new Set<Refusal>([
-  "idle_frames",
-  "no_call",
-  "ping",
-  "protocol",
-  "rapid_reset",
-  "settings",
-]);
+export const floods = new Set<Refusal>(["idle_frames", "no_call", "ping", "protocol", "settings"]);
 
 /** Milliseconds between two lines of the log about the same cause: a flood must not flood the log. */
 const QUIET_MS = 10_000;

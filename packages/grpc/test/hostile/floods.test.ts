@@ -28,7 +28,7 @@ const open = (stream: number) =>
 const floods: Record<string, { cause: Refusal; make: (round: number) => Buffer; paced?: boolean }> =
   {
     "calls that are reset as soon as they are made (CVE-2023-44487)": {
-      cause: "rapid_reset",
+      cause: "protocol",
       make: (round) =>
         times(100, (number) => {
           const stream = 5 + (round * 100 + number) * 2;

@@ -22,6 +22,13 @@ const handlers: TrialHandlers = {
   write: () => new Promise(() => {}),
 };
 
+async function* endless() {
+  for (;;) {
+    yield {};
+    await setTimeout(10);
+  }
+}
+
 function start(limits: Partial<ServerLimits> = {}) {
   return startTrial(handlers, { limits, graceMs: 100 });
 }
@@ -143,6 +150,19 @@ test("so many calls at once from one address, over all of its connections", asyn
   expect(payload.readUInt32BE()).toBe(constants.NGHTTP2_REFUSED_STREAM);
   expect(trial.server.refusals.of("calls_of_peer")).toBe(1);
   for (const peer of peers) peer[Symbol.dispose]();
+});
+
+test("calls that are over, in whatever way, no longer count", async () => {
+  await using trial = await start({ maxCallsPerPeer: 5 });
+  for (let round = 0; round < 20; round++) {
+    const caller = new AbortController();
+    const given = trial.client.write(endless(), { signal: caller.signal });
+    await expect.poll(() => trial.server.callsInFlight, { interval: 1 }).toBe(1);
+    caller.abort();
+    expect(await errorOf(given)).toMatchObject({ code: Code.Canceled });
+    expect((await trial.client.ask({ text: "x" })).text).toBe("x");
+  }
+  expect(trial.server.refusals.of("calls_of_peer")).toBe(0);
 });
 
 test("so many TLS handshakes under way from one address", async () => {
