@@ -122,7 +122,10 @@ function begin<Input>(
 ): Begin<Input> {
   return (call, metadata, input) => {
     const refusal = options.refusal?.();
-    if (refusal) return void call.sendStatus(toStatus(refusal));
+    if (refusal) {
+      call.sendStatus(toStatus(refusal));
+      return undefined;
+    }
     const running = new RunningCall(method, call, metadata, options, awaitsAnswer);
     running.context.run(() => work(running, input)).catch((error: unknown) => running.fail(error));
     return running;
