@@ -44,7 +44,7 @@ export async function load(port: number, scenario: Scenario, milliseconds: numbe
 }
 
 /** A stream that hangs, as grpc-js's can (grpc/grpc-node #1839), is given up. */
-const patience = () => ({ deadline: Date.now() + 20_000 });
+const patience = () => ({ deadline: Date.now() + 60_000 });
 
 type Call = (client: grpc.Client, path: string, request: Buffer) => Promise<number>;
 
