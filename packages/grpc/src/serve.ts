@@ -64,6 +64,8 @@ export function serve(
 ): Registration {
   const { path, gzip } = policyOf(method);
   if (gzip) mayCompress(path);
+  // Compiles the codec of both, so that no caller waits for it.
+  for (const type of [method.input, method.output]) decode(type, new Uint8Array(0));
   const deserialize = (bytes: Buffer) => decode(method.input, bytes);
   const [type, listen] = listenerOf(method, handler, options);
   listeners.set(deserialize, listen);
