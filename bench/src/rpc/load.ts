@@ -43,6 +43,9 @@ export async function load(port: number, scenario: Scenario, milliseconds: numbe
   };
 }
 
+/** A stream that hangs, as grpc-js's can (grpc/grpc-node #1839), is given up. */
+const patience = () => ({ deadline: Date.now() + 60_000 });
+
 type Call = (client: grpc.Client, path: string, request: Buffer) => Promise<number>;
 
 const unary: Call = (client, path, request) =>
@@ -56,7 +59,7 @@ const readAll: Call = (client, path, request) =>
   new Promise((resolve, reject) => {
     let messages = 0;
     client
-      .makeServerStreamRequest(path, same, same, request)
+      .makeServerStreamRequest(path, same, same, request, patience())
       .on("data", () => messages++)
       .on("error", reject)
       .on("end", () => resolve(messages));
@@ -64,7 +67,7 @@ const readAll: Call = (client, path, request) =>
 
 const sendAll: Call = (client, path, request) =>
   new Promise((resolve, reject) => {
-    const call = client.makeClientStreamRequest(path, same, same, (error) =>
+    const call = client.makeClientStreamRequest(path, same, same, patience(), (error) =>
       error ? reject(error) : resolve(STREAM_MESSAGES),
     );
     let sent = 0;
@@ -82,7 +85,7 @@ const pingPong: Call = (client, path, request) =>
   new Promise((resolve, reject) => {
     let turns = 0;
     const call = client
-      .makeBidiStreamRequest(path, same, same)
+      .makeBidiStreamRequest(path, same, same, patience())
       .on("data", () => (++turns < PING_PONGS ? call.write(request) : call.end()))
       .on("error", reject)
       .on("end", () => resolve(turns));

@@ -41,7 +41,7 @@ export const benchRpc: Bench = async ({ quick, rounds, seconds, progress }) => {
     for (const scenario of Object.keys(scenarios) as Scenario[])
       for (let round = 0; round <= rounds; round++) {
         for (const [variant, server] of servers) {
-          if (round === 0) await server.warmUp(scenario, milliseconds, rounds);
+          if (round === 0) await server.warmUp(scenario, milliseconds, rounds).catch(() => {});
           else {
             const key = `${variant}/${scenario}`;
             const measure = await server.measure(scenario, milliseconds);
@@ -84,7 +84,13 @@ class Server {
       done += (await load(this.port, scenario, milliseconds)).operations;
   }
 
-  async measure(scenario: Scenario, milliseconds: number): Promise<Measure> {
+  /** A round whose stream hung is measured again; a second time it is an error. */
+  measure(scenario: Scenario, milliseconds: number): Promise<Measure> {
+    const round = () => this.#round(scenario, milliseconds);
+    return round().catch(round);
+  }
+
+  async #round(scenario: Scenario, milliseconds: number): Promise<Measure> {
     const before = await this.#usage();
     const { operations, seconds, p50Ms, p99Ms } = await load(this.port, scenario, milliseconds);
     const cpuMicros = ((await this.#usage()) - before) / operations;

@@ -64,6 +64,8 @@ export function serve(
 ): Registration {
   const { path, gzip } = policyOf(method);
   if (gzip) mayCompress(path);
+  // Compiles the codec of both, so that no caller waits for it.
+  for (const type of [method.input, method.output]) decode(type, new Uint8Array(0));
   const deserialize = (bytes: Buffer) => decode(method.input, bytes);
   const [type, listen] = listenerOf(method, handler, options);
   listeners.set(deserialize, listen);
@@ -122,7 +124,10 @@ function begin<Input>(
 ): Begin<Input> {
   return (call, metadata, input) => {
     const refusal = options.refusal?.();
-    if (refusal) return void call.sendStatus(toStatus(refusal));
+    if (refusal) {
+      call.sendStatus(toStatus(refusal));
+      return undefined;
+    }
     const running = new RunningCall(method, call, metadata, options, awaitsAnswer);
     running.context.run(() => work(running, input)).catch((error: unknown) => running.fail(error));
     return running;

@@ -5,11 +5,9 @@ import {
   type DescMethod,
   type DescMethodStreaming,
   type DescMethodUnary,
-  fromBinary,
   isMessage,
   type Message,
   type MessageInitShape,
-  toBinary,
 } from "@bufbuild/protobuf";
 import type {
   ContextValues,
@@ -21,6 +19,7 @@ import type {
   UnaryResponse,
 } from "@connectrpc/connect";
 import { createContextValues } from "@connectrpc/connect";
+import { decode, encode } from "@emporium/codec";
 import type * as grpc from "@grpc/grpc-js";
 import { toHeaders } from "./metadata.js";
 import { type ClientSettings, OutgoingCall } from "./outgoing-call.js";
@@ -89,8 +88,8 @@ export class GrpcTransport implements Transport {
       let trailers: Headers | undefined;
       const sent = this.channel.makeUnaryRequest(
         policyOf(method).path,
-        encode(method),
-        decode(method),
+        writerOf(method),
+        readerOf(method),
         message as Message,
         call.metadata(header),
         call.options(),
@@ -125,8 +124,8 @@ export class GrpcTransport implements Transport {
   ): Promise<StreamResponse> {
     const sent = this.channel.makeBidiStreamRequest(
       policyOf(method).path,
-      encode(method),
-      decode(method),
+      writerOf(method),
+      readerOf(method),
       call.metadata(header),
       call.options(),
     );
@@ -241,14 +240,6 @@ async function* asMessages(schema: DescMessage, values: AsyncIterable<AnyMessage
   for await (const value of values) yield asMessage(schema, value);
 }
 
-const encode =
-  (method: DescMethod) =>
-  (message: Message): Buffer => {
-    const bytes = toBinary(method.input, message);
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  };
+const writerOf = (method: DescMethod) => (message: Message) => encode(method.input, message);
 
-const decode =
-  (method: DescMethod) =>
-  (bytes: Buffer): Message =>
-    fromBinary(method.output, bytes);
+const readerOf = (method: DescMethod) => (bytes: Buffer) => decode(method.output, bytes);
