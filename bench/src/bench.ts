@@ -2,9 +2,10 @@ import { parseArgs } from "node:util";
 import { benchTokens } from "./auth/tokens.js";
 import { benchRpc } from "./rpc/rpc.js";
 import type { Bench } from "./ratios.js";
+import { benchReserve } from "./reserve/reserve.js";
 
 /** `npm run bench -- <name> [--json] [--quick]`. */
-const benches: Record<string, Bench> = { auth: benchTokens, rpc: benchRpc };
+const benches: Record<string, Bench> = { auth: benchTokens, rpc: benchRpc, reserve: benchReserve };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

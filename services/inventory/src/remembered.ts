@@ -1,0 +1,97 @@
+import { ReservationState, type StockLevel } from "@emporium/contracts/inventory/v1";
+import type { Database } from "@emporium/database";
+import type { PrismaClient } from "./generated/prisma/client.js";
+import type { Ask, Entry, Ledger } from "./reservation-outcomes.js";
+import { READ, type ReservationRow, toEntry } from "./reservation-rows.js";
+import { readLevels, Stock } from "./stock.js";
+
+/** Levels, and reservations, that are remembered at most. */
+const MOST = 20_000;
+
+/**
+ * What this process knows of levels and of reservations that are held: as it last read or wrote them,
+ * or is just about to. Others write as well, so nothing in here is more than a guess, which lets a
+ * group be decided without a look at the database; the statement that writes it checks every guess.
+ */
+export class Remembered {
+  readonly #levels = new Map<string, StockLevel>();
+  readonly #entries = new Map<string, Entry>();
+
+  /**
+   * All that these asks can be about; what is not remembered is read, without locks. `undefined`
+   * where there is no such product: then only a lock tells what stands in the id's way.
+   */
+  async recall(
+    database: Database<PrismaClient>,
+    asks: Ask[],
+  ): Promise<Pick<Ledger, "stock" | "entries"> | undefined> {
+    // an id to reserve under is taken for new where it is not remembered
+    const ids = asks.filter(({ kind, id }) => kind !== "reserve" || this.#entries.has(id));
+    const known = await gather(this.#entries, new Set(ids.map(({ id }) => id)), async (ids) =>
+      (await database.query<ReservationRow>(undefined, READ, [ids])).map((row) => [
+        row.id,
+        toEntry(row),
+      ]),
+    );
+    // copies, since deciding changes them
+    const entries = new Map(Array.from(known, ([id, entry]) => [id, { ...entry }]));
+    const skus = new Set(skusOf(asks, entries));
+    const levels = await gather(this.#levels, skus, async (missing) =>
+      (await readLevels(database, missing)).map((level) => [level.sku, level]),
+    );
+    if (levels.size < skus.size) return undefined;
+    const stock = new Stock();
+    for (const level of levels.values()) stock.know(level);
+    return { stock, entries };
+  }
+
+  /** How things are once the ledger is written. */
+  keep({ stock, entries }: Ledger): void {
+    for (const level of stock.levels()) put(this.#levels, level.sku, level);
+    for (const [id, entry] of entries)
+      if (entry.reservation.state === ReservationState.HELD) put(this.#entries, id, entry);
+      else this.#entries.delete(id);
+  }
+
+  /** The ledger was wrong. */
+  forget({ stock, entries }: Ledger): void {
+    for (const { sku } of stock.levels()) this.#levels.delete(sku);
+    for (const id of entries.keys()) this.#entries.delete(id);
+  }
+}
+
+/** The products whose level can change: what is asked for, and what is held. */
+export function* skusOf(asks: Ask[], entries: Map<string, Entry>): Generator<string> {
+  for (const { id, lines = [] } of asks) if (!entries.has(id)) yield* lines.map(({ sku }) => sku);
+  for (const { reservation } of entries.values())
+    if (reservation.state === ReservationState.HELD) yield* reservation.lines.map(({ sku }) => sku);
+}
+
+/** Values by key, those that exist: from memory, and where it has none, as they are read now. */
+async function gather<Value>(
+  remembered: Map<string, Value>,
+  keys: Set<string>,
+  read: (keys: string[]) => Promise<[key: string, value: Value][]>,
+): Promise<Map<string, Value>> {
+  const found = new Map<string, Value | undefined>();
+  // again, since what was remembered may be forgotten while the rest is read
+  for (;;) {
+    const missing = [...keys].filter((key) => !remembered.has(key) && !found.has(key));
+    if (missing.length === 0) break;
+    for (const key of missing) found.set(key, undefined);
+    for (const [key, value] of await read(missing)) found.set(key, value);
+  }
+  return new Map(
+    [...keys].flatMap((key) => {
+      const value = remembered.get(key) ?? found.get(key);
+      return value === undefined ? [] : [[key, value]];
+    }),
+  );
+}
+
+/** The oldest goes where there is no room. */
+function put<Value>(map: Map<string, Value>, key: string, value: Value): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > MOST) map.delete(map.keys().next().value!);
+}
