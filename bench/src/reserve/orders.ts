@@ -13,6 +13,8 @@ export interface Mix {
   callers: number;
   /** The lines of the next order, each product once. */
   next: () => Line[];
+  /** The same for pgbench, where it can be told in two numbers: products, and lines of an order. */
+  limit?: { products: number; lines: number };
 }
 
 const CALLERS = 128;
@@ -35,8 +37,13 @@ export async function mixes(): Promise<{ mixes: Mix[]; skus: string[] }> {
   };
   return {
     mixes: [
-      { name: "hot product", callers: CALLERS, next: hot },
-      { name: "even mix", callers: CALLERS, next: even },
+      { name: "hot product", callers: CALLERS, next: hot, limit: { products: 1, lines: 1 } },
+      {
+        name: "even mix",
+        callers: CALLERS,
+        next: even,
+        limit: { products: PRODUCTS, lines: LINES },
+      },
       { name: "December mix", callers: CALLERS, next: () => december[at++ % december.length]! },
       { name: "one caller", callers: 1, next: even },
     ],

@@ -1,58 +1,76 @@
 import "reflect-metadata";
 import { migrate } from "@emporium/database";
 import { schema } from "@emporium/inventory";
-import { bootInfrastructure } from "@emporium/local";
+import { bootInfrastructure, type Infrastructure } from "@emporium/local";
 import { Client } from "pg";
-import { callers, type Round } from "../callers.js";
+import { callers } from "../callers.js";
+import { findPgbench } from "../pgbench.js";
 import { postgresCpuMicros } from "../postgres-cpu.js";
-import { type Bench, median } from "../ratios.js";
+import type { Bench } from "../ratios.js";
 import { openGrouped } from "./grouped.js";
 import { openInteractive } from "./interactive.js";
+import { limit, prepareLimit } from "./limit.js";
 import { openOneStatement } from "./one-statement.js";
 import { type Mix, mixes } from "./orders.js";
-import type { Way } from "./ways.js";
+import { type Measure, type MixResult, report } from "./report.js";
+import type { Way, WayName } from "./ways.js";
 
-const ways = {
+const ways: Record<WayName, (url: string) => Way | Promise<Way>> = {
   interactive: openInteractive,
   "one statement": openOneStatement,
   grouped: openGrouped,
-} satisfies Record<string, (url: string) => Way | Promise<Way>>;
-type WayName = keyof typeof ways;
+};
 
-/** A measured round of one way. */
-interface Measure extends Round {
-  rate: number;
-  nodeMicros: number;
-  postgresMicros: number | undefined;
-}
-
+/** Reserves stock in three ways on one durable Postgres, in turn, and by pgbench. */
 export const benchReserve: Bench = async ({ quick, progress }) => {
-  const rounds = quick ? 1 : 5;
-  const milliseconds = quick ? 200 : 1_500;
+  const rounds = quick ? 1 : 7;
+  const milliseconds = quick ? 200 : 2_000;
   await using stack = new AsyncDisposableStack();
-  const { postgres } = stack.use(await bootInfrastructure());
+  const infrastructure = stack.use(await bootInfrastructure());
   const { mixes: all, skus } = await mixes();
-  const open = new Map<WayName, Way>();
+  const open: [WayName, Way][] = [];
   for (const name of Object.keys(ways) as WayName[]) {
-    const url = await postgres.databases.create(name.replace(" ", "_"));
-    await migrate({ url, schema: schema.schemaPath, migrations: schema.migrationsPath });
-    await stockUp(url, skus);
-    open.set(name, stack.use(await ways[name](url)));
+    const url = await prepareTables(infrastructure, name.replace(" ", "_"), skus);
+    open.push([name, stack.use(await ways[name](url))]);
   }
-  const measures = new Map<string, Measure[]>();
-  for (const mix of all)
+  const program = findPgbench();
+  const limitUrl = await prepareTables(infrastructure, "pgbench", skus);
+  if (program) await prepareLimit(limitUrl);
+  else progress("There is no pgbench (Debian: postgresql-contrib), so the limit is left out");
+
+  const results: MixResult[] = [];
+  for (const mix of all) {
+    const result: MixResult = {
+      mix,
+      ways: { interactive: [], "one statement": [], grouped: [] },
+      limit: [],
+    };
     for (let round = -1; round < rounds; round++) {
       for (const [name, way] of open) {
-        const measure = await measureOne(mix, way, milliseconds, postgres.pid);
-        const key = `${name}/${mix.name}`;
-        if (round >= 0) measures.set(key, [...(measures.get(key) ?? []), measure]);
+        const measured = await measure(mix, way, milliseconds, infrastructure.postgres.pid);
+        // The first round warms up.
+        if (round >= 0) result.ways[name].push(measured);
+      }
+      if (program && mix.limit) {
+        const seconds = milliseconds / 1000;
+        const rate = await limit(program, limitUrl, { ...mix.limit, seconds });
+        if (round >= 0) result.limit.push(rate);
       }
       progress(`${mix.name}: round ${round + 1} of ${rounds}`);
     }
-  return report(measures, all);
+    results.push(result);
+  }
+  return report(results);
 };
 
-async function stockUp(url: string, skus: string[]): Promise<void> {
+/** A database with the tables of inventory, and more of everything than will be asked for. */
+async function prepareTables(
+  { postgres }: Infrastructure,
+  name: string,
+  skus: string[],
+): Promise<string> {
+  const url = await postgres.databases.create(name);
+  await migrate({ url, schema: schema.schemaPath, migrations: schema.migrationsPath });
   const client = new Client({ connectionString: url });
   await client.connect();
   await client.query(
@@ -62,39 +80,25 @@ async function stockUp(url: string, skus: string[]): Promise<void> {
   );
   await client.query("VACUUM (ANALYZE) product");
   await client.end();
+  return url;
 }
 
-async function measureOne(
-  mix: Mix,
+async function measure(
+  { callers: count, next }: Mix,
   way: Way,
   milliseconds: number,
   postmaster: number,
 ): Promise<Measure> {
   const node = process.cpuUsage();
   const before = postgresCpuMicros(postmaster);
-  const round = await callers(mix.callers, milliseconds, () => way.reserve(mix.next()));
+  const round = await callers(count, milliseconds, () => way.reserve(next()));
   const { user, system } = process.cpuUsage(node);
   const after = postgresCpuMicros(postmaster);
+  const { operations, seconds } = round;
   return {
     ...round,
-    rate: round.operations / round.seconds,
-    nodeMicros: (user + system) / round.operations,
-    postgresMicros:
-      before === undefined || after === undefined ? undefined : (after - before) / round.operations,
+    rate: operations / seconds,
+    nodeMicros: (user + system) / operations,
+    postgresMicros: before && after && (after - before) / operations,
   };
-}
-
-function report(measures: Map<string, Measure[]>, all: Mix[]) {
-  const lines: string[] = [];
-  for (const mix of all) {
-    lines.push(mix.name);
-    for (const name of Object.keys(ways)) {
-      const m = measures.get(`${name}/${mix.name}`)!;
-      const mid = (pick: (x: Measure) => number) => median(m.map(pick));
-      lines.push(
-        `  ${name.padEnd(14)} ${mid((x) => x.rate).toFixed(0).padStart(8)}/s  p50 ${mid((x) => x.p50Ms).toFixed(1)} p99 ${mid((x) => x.p99Ms).toFixed(1)} node ${mid((x) => x.nodeMicros).toFixed(0)} us pg ${mid((x) => x.postgresMicros ?? 0).toFixed(0)} us`,
-      );
-    }
-  }
-  return { text: lines.join("\n"), data: { ratios: {} } };
 }

@@ -1,6 +1,8 @@
 import { newId } from "@emporium/runtime";
 import type { Line } from "./orders.js";
 
+export type WayName = "interactive" | "one statement" | "grouped";
+
 /** A way to reserve, on a database of its own with the tables of inventory. */
 export interface Way extends AsyncDisposable {
   /** Reserves all lines or none under a new id, with the event that tells of it. */

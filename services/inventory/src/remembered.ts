@@ -16,6 +16,8 @@ const MOST = 20_000;
 export class Remembered {
   readonly #levels = new Map<string, StockLevel>();
   readonly #entries = new Map<string, Entry>();
+  /** How often something remembered was wrong. */
+  mistakes = 0;
 
   /**
    * All that these asks can be about; what is not remembered is read, without locks. `undefined`
@@ -55,6 +57,7 @@ export class Remembered {
 
   /** The ledger was wrong. */
   forget({ stock, entries }: Ledger): void {
+    this.mistakes += 1;
     for (const { sku } of stock.levels()) this.#levels.delete(sku);
     for (const id of entries.keys()) this.#entries.delete(id);
   }

@@ -34,6 +34,17 @@ const LOCK_DUE = `
 /** unique_violation: somebody made the same reservation at the same time. */
 const TAKEN = "23505";
 
+type Answer = Reservation | ConnectError;
+
+/** A group that is decided and not written yet. */
+interface Draft {
+  answers: Answer[];
+  ledger: Ledger;
+  /** Of `Remembered`, when it was made. */
+  mistakes: number;
+  values: unknown[];
+}
+
 /**
  * Stock that is promised. Whatever is asked at one time is decided together, first come first
  * served, in memory, and written by one statement: on a product that everybody wants, the round trip,
@@ -45,6 +56,8 @@ const TAKEN = "23505";
 export class Reservations {
   readonly #group = new Group((asks: Ask[]) => this.#settleAll(asks), { members: 128, batches: 2 });
   readonly #remembered = new Remembered();
+  #drafted: Promise<unknown> = Promise.resolve();
+  #settled: Promise<unknown> = Promise.resolve();
   /** Until when others are taken to write the same rows, so that locks come first. */
   #lockUntilMs = 0;
 
@@ -83,11 +96,7 @@ export class Reservations {
    * Decides asks in their order within a transaction of the caller. Everybody locks in one order,
    * so that nobody waits in a circle: reservations by id, products by SKU, new reservations by id.
    */
-  async settle(
-    tx: Tx<PrismaClient>,
-    asks: Ask[],
-    now?: Date,
-  ): Promise<(Reservation | ConnectError)[]> {
+  async settle(tx: Tx<PrismaClient>, asks: Ask[], now?: Date): Promise<Answer[]> {
     const { answers } = await this.#settleIn(tx, asks, now);
     return answers;
   }
@@ -114,11 +123,33 @@ export class Reservations {
     return answer;
   }
 
-  async #settleAll(asks: Ask[]): Promise<(Reservation | ConnectError)[]> {
-    if (performance.now() >= this.#lockUntilMs) {
-      const answers = await this.#settleFromMemory(asks);
-      if (answers) return answers;
-    }
+  /** The next group is drafted while this one is written, and written only after it. */
+  #settleAll(asks: Ask[]): Promise<Answer[]> {
+    const drafted = this.#drafted.then(() => this.#draft(asks));
+    const settled = this.#settled.then(async () => this.#write(asks, await drafted));
+    this.#drafted = drafted.catch(() => undefined);
+    this.#settled = settled.catch(() => undefined);
+    return settled;
+  }
+
+  /** Decides a group on what is remembered; `undefined` where that is better done under locks. */
+  async #draft(asks: Ask[]): Promise<Draft | undefined> {
+    if (performance.now() < this.#lockUntilMs) return undefined;
+    const { mistakes } = this.#remembered;
+    const recalled = await this.#remembered.recall(this.database, asks);
+    if (!recalled) return undefined;
+    const known = statesOf(recalled.entries);
+    const ledger = this.#ledger(recalled);
+    const answers = asks.map((ask) => decide(ask, ledger));
+    this.#remembered.keep(ledger);
+    return { answers, ledger, mistakes, values: writeValues(ledger, known, ledger.events) };
+  }
+
+  async #write(asks: Ask[], drafted: Draft | undefined): Promise<Answer[]> {
+    // a draft that was made on a wrong one is made again
+    const stale = drafted && drafted.mistakes !== this.#remembered.mistakes;
+    const draft = stale ? await this.#draft(asks) : drafted;
+    if (draft && (await this.#writeDraft(draft))) return draft.answers;
     try {
       return await this.#settleUnderLocks(asks);
     } catch (error) {
@@ -129,36 +160,30 @@ export class Reservations {
     }
   }
 
-  /** `undefined` where nothing was written, or where that is not known. */
-  async #settleFromMemory(asks: Ask[]): Promise<(Reservation | ConnectError)[] | undefined> {
-    const recalled = await this.#remembered.recall(this.database, asks);
-    if (!recalled) return undefined;
-    const known = statesOf(recalled.entries);
-    const ledger = this.#ledger(recalled);
-    const answers = asks.map((ask) => decide(ask, ledger));
-    // the next group builds on this one; the row locks let it be written only after this one
-    this.#remembered.keep(ledger);
+  /** False where nothing was written, or where that is not known. */
+  async #writeDraft({ ledger, values }: Draft): Promise<boolean> {
     try {
-      const values = writeValues(ledger, known, ledger.events);
       const written = await this.database.query(AbortSignal.timeout(LONGEST_MS), WRITE, values);
       if (written.length > 0) {
         if (ledger.events.length > 0) this.database.committed();
-        return answers;
+        return true;
       }
       this.#lockUntilMs = performance.now() + LOCKS_FIRST_MS;
     } catch {
       // under locks it will be told, if it is still so
     }
     this.#remembered.forget(ledger);
-    return undefined;
+    return false;
   }
 
-  async #settleUnderLocks(asks: Ask[]): Promise<(Reservation | ConnectError)[]> {
-    const settled = await this.database.transaction(undefined, (tx) => this.#settleIn(tx, asks), {
-      timeoutMs: LONGEST_MS,
-    });
-    this.#remembered.keep(settled.ledger);
-    return settled.answers;
+  async #settleUnderLocks(asks: Ask[]): Promise<Answer[]> {
+    const { answers, ledger } = await this.database.transaction(
+      undefined,
+      (tx) => this.#settleIn(tx, asks),
+      { timeoutMs: LONGEST_MS },
+    );
+    this.#remembered.keep(ledger);
+    return answers;
   }
 
   #ledger(known: Pick<Ledger, "stock" | "entries">, now = this.settings.clock.now()): Ledger {
