@@ -5,8 +5,8 @@ import type { Ask, Entry, Ledger } from "./reservation-outcomes.js";
 import { READ, type ReservationRow, toEntry } from "./reservation-rows.js";
 import { readLevels, Stock } from "./stock.js";
 
-/** Levels, and reservations, that are remembered at most. */
-const MOST = 20_000;
+/** How many levels, and how many reservations, are remembered at least, and half of at most. */
+const ENOUGH = 10_000;
 
 /**
  * What this process knows of levels and of reservations that are held: as it last read or wrote them,
@@ -14,8 +14,8 @@ const MOST = 20_000;
  * group be decided without a look at the database; the statement that writes it checks every guess.
  */
 export class Remembered {
-  readonly #levels = new Map<string, StockLevel>();
-  readonly #entries = new Map<string, Entry>();
+  readonly #levels = new Recent<StockLevel>();
+  readonly #entries = new Recent<Entry>();
   /** How often something remembered was wrong. */
   mistakes = 0;
 
@@ -49,9 +49,9 @@ export class Remembered {
 
   /** How things are once the ledger is written. */
   keep({ stock, entries }: Ledger): void {
-    for (const level of stock.levels()) put(this.#levels, level.sku, level);
+    for (const level of stock.levels()) this.#levels.set(level.sku, level);
     for (const [id, entry] of entries)
-      if (entry.reservation.state === ReservationState.HELD) put(this.#entries, id, entry);
+      if (entry.reservation.state === ReservationState.HELD) this.#entries.set(id, entry);
       else this.#entries.delete(id);
   }
 
@@ -72,7 +72,7 @@ export function* skusOf(asks: Ask[], entries: Map<string, Entry>): Generator<str
 
 /** Values by key, those that exist: from memory, and where it has none, as they are read now. */
 async function gather<Value>(
-  remembered: Map<string, Value>,
+  remembered: Recent<Value>,
   keys: Set<string>,
   read: (keys: string[]) => Promise<[key: string, value: Value][]>,
 ): Promise<Map<string, Value>> {
@@ -92,9 +92,28 @@ async function gather<Value>(
   );
 }
 
-/** The oldest goes where there is no room. */
-function put<Value>(map: Map<string, Value>, key: string, value: Value): void {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size > MOST) map.delete(map.keys().next().value!);
+/** The values that were set last; when there are enough, those before them go all at once. */
+class Recent<Value> {
+  #young = new Map<string, Value>();
+  #old = new Map<string, Value>();
+
+  get(key: string): Value | undefined {
+    return this.#young.get(key) ?? this.#old.get(key);
+  }
+
+  has(key: string): boolean {
+    return this.#young.has(key) || this.#old.has(key);
+  }
+
+  set(key: string, value: Value): void {
+    this.#young.set(key, value);
+    if (this.#young.size < ENOUGH) return;
+    this.#old = this.#young;
+    this.#young = new Map();
+  }
+
+  delete(key: string): void {
+    this.#young.delete(key);
+    this.#old.delete(key);
+  }
 }
