@@ -2,10 +2,11 @@ import { parseArgs } from "node:util";
 import { benchTokens } from "./auth/tokens.js";
 import { benchRpc } from "./rpc/rpc.js";
 import type { Bench } from "./ratios.js";
+import { benchCheckout } from "./checkout/checkout.js";
 import { benchReserve } from "./reserve/reserve.js";
 
 /** `npm run bench -- <name> [--json] [--quick]`. */
-const benches: Record<string, Bench> = { auth: benchTokens, rpc: benchRpc, reserve: benchReserve };
+const benches: Record<string, Bench> = { auth: benchTokens, rpc: benchRpc, reserve: benchReserve, checkout: benchCheckout };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

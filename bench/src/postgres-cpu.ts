@@ -3,13 +3,18 @@ import { readdirSync, readFileSync } from "node:fs";
 /** What the kernel counts CPU time in; 100 a second on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
 
+/** CPU time that a process has used so far, in microseconds; NaN where there is no /proc. */
+export function cpuMicros(pid: number): number {
+  return ((statOf(pid)?.used ?? NaN) / TICKS_PER_SECOND) * 1e6;
+}
+
 /**
  * CPU time that a Postgres server has used so far, all of its processes together, in microseconds;
- * `undefined` where there is no /proc. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+ * NaN where there is no /proc. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
  */
-export function postgresCpuMicros(postmaster: number): number | undefined {
+export function postgresCpuMicros(postmaster: number): number {
   const own = statOf(postmaster);
-  if (!own) return undefined;
+  if (!own) return NaN;
   let ticks = own.used + own.usedByEnded;
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     const stat = statOf(Number(pid));

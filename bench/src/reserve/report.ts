@@ -9,8 +9,8 @@ export interface Measure extends Round {
   rate: number;
   /** CPU time of a reservation in this process, callers included. */
   nodeMicros: number;
-  /** The same in all processes of Postgres; `undefined` where the system does not tell. */
-  postgresMicros: number | undefined;
+  /** The same in all processes of Postgres; NaN where the system does not tell. */
+  postgresMicros: number;
 }
 
 /** All rounds of a mix. */
@@ -76,7 +76,7 @@ const columns = [
 type Middle = Record<(typeof columns)[number][0], number>;
 
 function middles(measures: Measure[]): Middle {
-  const middle = (key: keyof Middle) => median(measures.map((measure) => measure[key] ?? NaN));
+  const middle = (key: keyof Middle) => median(measures.map((measure) => measure[key]));
   return Object.fromEntries(columns.map(([key]) => [key, middle(key)])) as Middle;
 }
 

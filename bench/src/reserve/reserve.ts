@@ -99,6 +99,6 @@ async function measure(
     ...round,
     rate: operations / seconds,
     nodeMicros: (user + system) / operations,
-    postgresMicros: before && after && (after - before) / operations,
+    postgresMicros: (after - before) / operations,
   };
 }
