@@ -15,7 +15,7 @@ import { type BenchedShop, openObviousShop } from "./obvious-shop.js";
 import { type Measure, report, type ShopName } from "./report.js";
 
 const PRODUCTS = 2_800;
-const CALLERS = 64;
+const CALLERS = 32;
 const schemas = { inventory: inventorySchema, orders: ordersSchema, checkout: checkoutSchema };
 
 /** Buys over gRPC, from the shop and from one that is written the obvious way, in turn. */

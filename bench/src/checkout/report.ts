@@ -15,7 +15,8 @@ export interface Measure extends Round, Counts {
 }
 
 const columns = [
-  ["rate", "a second", 0],
+  ["rate", "a second", 1],
+  ["failed", "failed", 0],
   ["p50Ms", "p50 ms", 0],
   ["p99Ms", "p99 ms", 0],
   ["nodeMicros", "Node us", 0],
