@@ -9,8 +9,10 @@ import { newId } from "@emporium/runtime";
 import { Client } from "pg";
 import { callers } from "../callers.js";
 import { cpuMicros, postgresCpuMicros } from "../postgres-cpu.js";
+import { findPgbench } from "../pgbench.js";
 import type { Bench } from "../ratios.js";
 import { type Counts, countsOf, perCheckout } from "./counts.js";
+import { checkoutLimit, prepareCheckoutLimit } from "./limit.js";
 import { type BenchedShop, openObviousShop } from "./obvious-shop.js";
 import { type Measure, report, type ShopName } from "./report.js";
 
@@ -37,9 +39,15 @@ export const benchCheckout: Bench = async ({ quick, progress }) => {
   );
   const open: Record<ShopName, BenchedShop> = {
     shop: { ...ours, pids: ours.replicas.map(({ pid }) => pid) },
-    obvious: stack.use(await openObviousShop(await obviousDatabases(infrastructure), nats.url)),
+    obvious: stack.use(await openObviousShop(await tablesOf(infrastructure, "obvious"), nats.url)),
   };
   const measures: Record<ShopName, Measure[]> = { shop: [], obvious: [] };
+  const limitUrls = await tablesOf(infrastructure, "limit");
+  await stockUp(limitUrls.inventory);
+  const program = findPgbench();
+  if (program) await prepareCheckoutLimit(limitUrls);
+  else progress("There is no pgbench (Debian: postgresql-contrib), so the limit is left out");
+  const limits: number[] = [];
   for (const shop of Object.values(open)) await stockUp(shop.databaseUrls.inventory);
   for (let round = -1; round < rounds; round++) {
     for (const name of ["obvious", "shop"] as const) {
@@ -53,9 +61,13 @@ export const benchCheckout: Bench = async ({ quick, progress }) => {
       // The first round warms up.
       if (round >= 0) measures[name].push({ ...measured, ...counts });
     }
+    if (program) {
+      const limit = await checkoutLimit(program, limitUrls, milliseconds / 1000);
+      if (round >= 0) limits.push(limit);
+    }
     progress(`round ${round + 1} of ${rounds}`);
   }
-  return report(measures);
+  return report(measures, limits);
 };
 
 /** Has Postgres count statements, for which it has to be started again. */
@@ -72,10 +84,10 @@ async function countStatements({ postgres }: Infrastructure, adminUrl: string): 
   await admin("CREATE EXTENSION pg_stat_statements");
 }
 
-async function obviousDatabases({ postgres }: Infrastructure) {
+async function tablesOf({ postgres }: Infrastructure, prefix: string) {
   const urls = { inventory: "", orders: "", checkout: "" };
   for (const name of ["inventory", "orders", "checkout"] as const) {
-    urls[name] = await postgres.databases.create(`obvious_${name}`);
+    urls[name] = await postgres.databases.create(`${prefix}_${name}`);
     const { schemaPath: schema, migrationsPath: migrations } = schemas[name];
     await migrate({ url: urls[name], schema, migrations });
   }

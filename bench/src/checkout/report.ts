@@ -30,7 +30,7 @@ const columns = [
 /** Checkouts a second that are wanted over those of the obvious shop. */
 const WANTED = 3;
 
-export function report(measures: Record<ShopName, Measure[]>) {
+export function report(measures: Record<ShopName, Measure[]>, limits: number[]) {
   const ratios: Record<string, Ratio> = {};
   const middle = (name: ShopName) =>
     Object.fromEntries(
@@ -45,6 +45,8 @@ export function report(measures: Record<ShopName, Measure[]>) {
   ratios["p99, obvious over shop"] = ratio(of("obvious", "p99Ms"), of("shop", "p99Ms"));
   const cpu = (name: ShopName) => measures[name].map((m) => m.nodeMicros + m.postgresMicros);
   ratios["CPU time of a checkout, obvious over shop"] = ratio(cpu("obvious"), cpu("shop"));
+  if (limits.length > 0)
+    ratios["checkouts a second, shop over pgbench"] = ratio(of("shop", "rate"), limits);
   const medians = { shop: middle("shop"), obvious: middle("obvious") };
   const lines = [
     "each checkout".padEnd(14) + columns.map(([, title]) => title.padStart(12)).join(""),

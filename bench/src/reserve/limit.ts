@@ -6,8 +6,12 @@ import { TTL_MS } from "./ways.js";
 /** Reservations of one statement: as many as the service has in one when 128 callers wait for two. */
 const MEMBERS = 64;
 
-/** Bytes of a StockChanged with so many levels. */
-const payloadBytes = (lines: number) => 40 + 35 * lines;
+/** Something as long as a StockChanged with so many levels. */
+const payload = (lines: number) => `decode(repeat('ab', ${40 + 35 * lines}), 'hex')`;
+
+/** The statement that reserves for a group; see `prepareLimit`. */
+export const reserveGroup = (products: number, members: number, lines: number) =>
+  `SELECT reserve_group(${products}, ${members}, ${lines}, ${payload(lines)});`;
 
 /**
  * The service's own statement as a function, whose plan Postgres keeps, and one that makes its
@@ -65,7 +69,6 @@ export async function limit(
   url: string,
   { products, lines, seconds }: { products: number; lines: number; seconds: number },
 ): Promise<number> {
-  const payload = `decode(repeat('ab', ${payloadBytes(lines)}), 'hex')`;
-  const script = `SELECT reserve_group(${products}, ${MEMBERS}, ${lines}, ${payload});`;
+  const script = reserveGroup(products, MEMBERS, lines);
   return MEMBERS * (await pgbench(program, url, { script, clients: 2, seconds }));
 }

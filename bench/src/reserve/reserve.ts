@@ -24,7 +24,7 @@ const ways: Record<WayName, (url: string) => Way | Promise<Way>> = {
 /** Reserves stock in three ways on one durable Postgres, in turn, and by pgbench. */
 export const benchReserve: Bench = async ({ quick, progress }) => {
   const rounds = quick ? 1 : 7;
-  const milliseconds = quick ? 200 : 2_000;
+  const milliseconds = quick ? 100 : 2_000;
   await using stack = new AsyncDisposableStack();
   const infrastructure = stack.use(await bootInfrastructure());
   const { mixes: all, skus } = await mixes();
