@@ -22,20 +22,20 @@ const FUNCTIONS = `
   CREATE FUNCTION write_group(
     text[], bigint[], bigint[], bigint[], bigint[], text[], reservation_state[],
     reservation_state[], text[], reservation_state[], jsonb[], jsonb[], timestamptz[],
-    timestamptz[], uuid[], text[], text[], bigint[], text[], bytea[]
+    timestamptz[], uuid[], text[], text[], bigint[], text[], bytea[], bigint[], bigint[]
   ) RETURNS SETOF void LANGUAGE sql AS $write$ ${WRITE} $write$;
 
   CREATE FUNCTION reserve_group(products int, members int, lines int, payload bytea)
   RETURNS void LANGUAGE plpgsql AS $$
   DECLARE
     first int := floor(random() * products);
-    skus text[]; revisions bigint[]; on_hand bigint[]; reserved bigint[]; ids text[];
+    skus text[]; revisions bigint[]; on_hand bigint[]; reserved bigint[]; known bigint[]; ids text[];
     line jsonb := (
       SELECT jsonb_agg('{"sku": "even-1000", "quantity": 1}'::jsonb) FROM generate_series(1, lines));
   BEGIN
-    SELECT array_agg(p.sku), array_agg(p.stock_revision), array_agg(p.on_hand),
+    SELECT array_agg(p.sku), array_agg(p.stock_revision), array_agg(p.on_hand), array_agg(p.reserved),
       array_agg(p.reserved + members * lines / least(members * lines, products))
-    INTO skus, revisions, on_hand, reserved
+    INTO skus, revisions, on_hand, known, reserved
     FROM (
       SELECT product.* FROM product WHERE sku = ANY (ARRAY(
         SELECT DISTINCT CASE products WHEN 1 THEN 'hot' ELSE 'even-' || (first + n * 43) % products END
@@ -51,7 +51,7 @@ const FUNCTIONS = `
       ARRAY(SELECT uuidv7() FROM generate_series(1, members)), array_fill('rsv'::text, ARRAY[members]),
       ids, array_fill(1::bigint, ARRAY[members]),
       array_fill('emporium.inventory.v1.StockChanged'::text, ARRAY[members]),
-      array_fill(payload, ARRAY[members])
+      array_fill(payload, ARRAY[members]), on_hand, known
     );
   END $$`;
 

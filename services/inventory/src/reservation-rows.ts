@@ -33,13 +33,15 @@ export const WRITE = `
   WITH entries AS MATERIALIZED (
     SELECT id, state FROM reservation WHERE id = ANY($6::text[]) ORDER BY id FOR NO KEY UPDATE
   ), levels AS MATERIALIZED (
-    SELECT sku, stock_revision FROM product
+    SELECT sku, stock_revision, on_hand, reserved FROM product
     WHERE sku = ANY($1::text[]) AND (SELECT count(*) FROM entries) >= 0
     ORDER BY sku FOR NO KEY UPDATE
   ), as_known AS MATERIALIZED (
     SELECT FROM (
       SELECT count(*) FROM levels
-      JOIN unnest($1::text[], $2::bigint[]) AS known (sku, stock_revision) USING (sku, stock_revision)
+      JOIN unnest($1::text[], $2::bigint[], $21::bigint[], $22::bigint[])
+        AS known (sku, stock_revision, on_hand, reserved)
+        USING (sku, stock_revision, on_hand, reserved)
     ) AS level, (
       SELECT count(*) FROM entries
       JOIN unnest($6::text[], $7::reservation_state[]) AS known (id, state) USING (id, state)
@@ -67,7 +69,7 @@ export const WRITE = `
   SELECT FROM as_known`;
 
 /**
- * $1 to $20 of `WRITE`. `known` are the reservations that were there before, as they were; events are
+ * $1 to $22 of `WRITE`. `known` are the reservations that were there before, as they were; events are
  * left to the caller where `events` is empty.
  */
 export function writeValues(
@@ -93,6 +95,7 @@ export function writeValues(
     events.map(({ version }) => version),
     events.map(({ type }) => type),
     events.map(({ payload }) => payload),
+    ...stock.knownColumns(),
   ];
 }
 

@@ -57,7 +57,7 @@ const SAVE_LOCKED = `${SAVE} AND product.stock_revision = new.known_revision RET
  */
 export class Stock {
   readonly #levels = new Map<string, StockLevel>();
-  readonly #knownRevisions = new Map<string, bigint>();
+  readonly #known = new Map<string, StockLevel>();
 
   /**
    * Locks the rows in SKU order, the same for everybody, so that two callers never wait for each
@@ -72,7 +72,7 @@ export class Stock {
   /** Takes a level for what it is without a lock; that it still is has to be checked on saving. */
   know(level: StockLevel): void {
     this.#levels.set(level.sku, level);
-    this.#knownRevisions.set(level.sku, level.revision);
+    this.#known.set(level.sku, level);
   }
 
   /** Every level as it is after all moves so far. */
@@ -104,20 +104,29 @@ export class Stock {
   /** The levels that have moved. */
   changed(): StockLevel[] {
     return [...this.#levels.values()].filter(
-      ({ sku, revision }) => revision !== this.#knownRevisions.get(sku),
+      ({ sku, revision }) => revision !== this.#known.get(sku)?.revision,
     );
   }
 
-  /** $1 to $5 of `MOVED`: SKUs, the revisions that are known, and what to write. */
+  /** $1 to $5 of `SAVE`: SKUs, the revisions that are known, and what to write. */
   columns(): [string[], bigint[], bigint[], bigint[], bigint[]] {
     const levels = [...this.#levels.values()];
     return [
       levels.map(({ sku }) => sku),
-      [...this.#knownRevisions.values()],
+      Array.from(this.#known.values(), ({ revision }) => revision),
       levels.map(({ onHand }) => onHand),
       levels.map(({ reserved }) => reserved),
       levels.map(({ revision }) => revision),
     ];
+  }
+
+  /**
+   * What the levels are known as, on hand and reserved. Beside the revision it is compared as well:
+   * in a database that was set back, a revision comes a second time, with another level.
+   */
+  knownColumns(): [bigint[], bigint[]] {
+    const known = [...this.#known.values()];
+    return [known.map(({ onHand }) => onHand), known.map(({ reserved }) => reserved)];
   }
 
   /**
