@@ -28,7 +28,7 @@ export async function countsOf(adminUrl: string, databases: string[]): Promise<C
   try {
     const { rows } = await client.query<Record<keyof Counts, string>>(COUNT, [databases]);
     const counted = Object.entries(rows[0]!).map(([key, value]) => [key, Number(value ?? 0)]);
-    return Object.fromEntries(counted) as unknown as Counts;
+    return Object.fromEntries(counted);
   } finally {
     await client.end();
   }
@@ -38,5 +38,5 @@ export async function countsOf(adminUrl: string, databases: string[]): Promise<C
 export function perCheckout(before: Counts, after: Counts, checkouts: number): Counts {
   const keys = Object.keys(before) as (keyof Counts)[];
   const each = keys.map((key) => [key, (after[key] - before[key]) / checkouts]);
-  return Object.fromEntries(each) as unknown as Counts;
+  return Object.fromEntries(each);
 }

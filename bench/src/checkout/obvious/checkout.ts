@@ -1,10 +1,11 @@
 import {
+  type CartLine,
   CheckoutAdvancedSchema,
   CheckoutService,
   CheckoutState,
   CheckoutStepKind,
 } from "@emporium/contracts/checkout/v1";
-import { InventoryService } from "@emporium/contracts/inventory/v1";
+import { InventoryService, type StockItem } from "@emporium/contracts/inventory/v1";
 import { OrderService } from "@emporium/contracts/orders/v2";
 import { PrismaClient } from "@emporium/checkout/prisma";
 import { outboxEvent } from "@emporium/events";
@@ -24,14 +25,6 @@ export async function checkout(start: Start) {
   const inventory = createGrpcClient(InventoryService, { address: start.inventoryAddress });
   const orders = createGrpcClient(OrderService, { address: start.ordersAddress });
 
-  /** The event that tells of a step. */
-  const advanced = (checkoutId: string, version: number, kind: CheckoutStepKind) => {
-    const message = { step: { sequence: version, kind }, checkout: { checkoutId } };
-    return toData(
-      outboxEvent(CheckoutAdvancedSchema, { aggregateId: checkoutId, version, message }),
-    );
-  };
-
   /** Writes each step down when it is done, with its event. */
   const did = (checkoutId: string, kind: StepName) =>
     transaction(async (tx) => {
@@ -44,18 +37,16 @@ export async function checkout(start: Start) {
     });
 
   const pay = (paymentId: string, kind: "authorize" | "capture", amount: bigint) =>
-    transaction((tx) =>
-      tx.paymentLedgerEntry.create({
-        data: {
-          paymentId,
-          kind,
-          reference: paymentId,
-          amount,
-          currency: "GBP",
-          createTime: new Date(),
-        },
-      }),
-    );
+    prisma.paymentLedgerEntry.create({
+      data: {
+        paymentId,
+        kind,
+        reference: paymentId,
+        amount,
+        currency: "GBP",
+        createTime: new Date(),
+      },
+    });
 
   server.addService(CheckoutService, {
     async completeOrder({ checkoutId, customerId, basket }) {
@@ -63,36 +54,9 @@ export async function checkout(start: Start) {
         throw new Error(`${checkoutId} is known`);
       const cart = basket.case === "cart" ? basket.value.lines : [];
       const { items } = await inventory.checkStock({ skus: cart.map(({ sku }) => sku) });
-      const products = new Map(items.map(({ product }) => [product!.sku, product!]));
-      const lines = cart.map(({ sku, quantity }) => {
-        const { title, unitPrice } = products.get(sku)!;
-        return { sku, title, quantity, ...(unitPrice && { unitPrice }) };
-      });
-      const pence = lines.map(
-        ({ quantity, unitPrice: price }) =>
-          quantity * (price!.units * 100n + BigInt(price!.nanos / 10_000_000)),
-      );
-      const total = pence.reduce((sum, amount) => sum + amount, 0n);
-      const now = new Date();
+      const { lines, total } = priced(cart, items);
       await transaction(async (tx) => {
-        await tx.checkout.create({
-          data: {
-            checkoutId,
-            customerId,
-            currency: "GBP",
-            total,
-            lines: lines.map(({ sku, title, quantity }) => ({
-              sku,
-              title,
-              quantity: Number(quantity),
-            })),
-            steps: [{ kind: "STARTED", time: now.toISOString() }],
-            contentHash: new Uint8Array(32),
-            createTime: now,
-            leaseOwner: "00000000-0000-0000-0000-000000000000",
-            leaseUntil: now,
-          },
-        });
+        await tx.checkout.create({ data: startedRow({ checkoutId, customerId, lines, total }) });
         await tx.outbox.create({ data: advanced(checkoutId, 1, CheckoutStepKind.STARTED) });
       });
       const [reservationId, orderId, paymentId] = ["rsv", "ord", "pay"].map((prefix) =>
@@ -112,4 +76,48 @@ export async function checkout(start: Start) {
     },
   });
   return server;
+}
+
+/** The event that tells of a step. */
+function advanced(checkoutId: string, version: number, kind: CheckoutStepKind) {
+  const message = { step: { sequence: version, kind }, checkout: { checkoutId } };
+  return toData(outboxEvent(CheckoutAdvancedSchema, { aggregateId: checkoutId, version, message }));
+}
+
+/** The cart at list prices, and what it costs in pence. */
+function priced(cart: CartLine[], items: StockItem[]) {
+  const products = new Map(items.map(({ product }) => [product!.sku, product!]));
+  const lines = cart.map(({ sku, quantity }) => {
+    const { title, unitPrice } = products.get(sku)!;
+    return { sku, title, quantity, unitPrice: unitPrice! };
+  });
+  const total = lines.reduce(
+    (sum, { quantity, unitPrice: { units, nanos } }) =>
+      sum + quantity * (units * 100n + BigInt(nanos / 10_000_000)),
+    0n,
+  );
+  return { lines, total };
+}
+
+function startedRow(bought: {
+  checkoutId: string;
+  customerId: string;
+  lines: ReturnType<typeof priced>["lines"];
+  total: bigint;
+}) {
+  const now = new Date();
+  return {
+    ...bought,
+    lines: bought.lines.map(({ sku, title, quantity }) => ({
+      sku,
+      title,
+      quantity: Number(quantity),
+    })),
+    currency: "GBP",
+    steps: [{ kind: "STARTED", time: now.toISOString() }],
+    contentHash: new Uint8Array(32),
+    createTime: now,
+    leaseOwner: "00000000-0000-0000-0000-000000000000",
+    leaseUntil: now,
+  };
 }

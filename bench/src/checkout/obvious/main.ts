@@ -8,6 +8,6 @@ import type { Start } from "./service.js";
 const [name, start] = process.argv.slice(2) as ["checkout" | "inventory" | "orders", string];
 const server = await { checkout, inventory, orders }[name](JSON.parse(start) as Start);
 await new Promise<void>((resolve, reject) => {
-  server.listen((error?: unknown) => (error ? reject(error as Error) : resolve()));
+  server.listen((error) => (error ? reject(error) : resolve()));
 });
 served(Number(server.address.split(":")[1]));

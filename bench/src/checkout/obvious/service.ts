@@ -37,7 +37,7 @@ export async function openService<Client extends PrismaClientLike>(
   return {
     server,
     /** An interactive transaction, as Prisma's documentation has it. */
-    async transaction<T>(work: (tx: Client) => Promise<T>): Promise<T> {
+    transaction: async <T>(work: (tx: Client) => Promise<T>): Promise<T> => {
       const result = await (
         database.prisma as unknown as {
           $transaction(work: (tx: Client) => Promise<T>, options: object): Promise<T>;
