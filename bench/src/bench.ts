@@ -6,7 +6,12 @@ import { benchCheckout } from "./checkout/checkout.js";
 import { benchReserve } from "./reserve/reserve.js";
 
 /** `npm run bench -- <name> [--json] [--quick]`. */
-const benches: Record<string, Bench> = { auth: benchTokens, rpc: benchRpc, reserve: benchReserve, checkout: benchCheckout };
+const benches: Record<string, Bench> = {
+  auth: benchTokens,
+  rpc: benchRpc,
+  reserve: benchReserve,
+  checkout: benchCheckout,
+};
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
