@@ -17,13 +17,13 @@ import { type BenchedShop, openObviousShop } from "./obvious-shop.js";
 import { type Measure, report, type ShopName } from "./report.js";
 
 const PRODUCTS = 2_800;
-const CALLERS = 32;
 const schemas = { inventory: inventorySchema, orders: ordersSchema, checkout: checkoutSchema };
 
 /** Buys over gRPC, from the shop and from one that is written the obvious way, in turn. */
 export const benchCheckout: Bench = async ({ quick, progress }) => {
   const rounds = quick ? 1 : 5;
   const milliseconds = quick ? 500 : 4_000;
+  const count = quick ? 4 : 16;
   await using stack = new AsyncDisposableStack();
   const infrastructure = stack.use(await bootInfrastructure());
   const { postgres, nats } = infrastructure;
@@ -56,7 +56,7 @@ export const benchCheckout: Bench = async ({ quick, progress }) => {
         new URL(url).pathname.slice(1),
       );
       const before = await countsOf(adminUrl, databases);
-      const measured = await measure(shop, milliseconds, postgres.pid);
+      const measured = await measure(shop, { count, milliseconds }, postgres.pid);
       const counts = perCheckout(before, await countsOf(adminUrl, databases), measured.operations);
       // The first round warms up.
       if (round >= 0) measures[name].push({ ...measured, ...counts });
@@ -109,7 +109,7 @@ async function stockUp(inventoryUrl: string): Promise<void> {
 
 async function measure(
   { addresses, pids }: BenchedShop,
-  milliseconds: number,
+  { count, milliseconds }: { count: number; milliseconds: number },
   postmaster: number,
 ): Promise<Omit<Measure, keyof Counts>> {
   using client = createGrpcClient(CheckoutService, { address: addresses.checkout });
@@ -122,7 +122,7 @@ async function measure(
       basket: { case: "cart", value: { lines: threeProducts() } },
       paymentToken: "tok_approve",
     });
-  const round = await callers(CALLERS, milliseconds, buy);
+  const round = await callers(count, milliseconds, buy);
   const { operations, seconds } = round;
   return {
     ...round,

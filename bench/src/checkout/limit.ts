@@ -1,7 +1,7 @@
 import { prepareLimit, reserveGroup } from "../reserve/limit.js";
 import { pgbench } from "../pgbench.js";
 
-/** Members of a group of reservations, about as many as the shop has at 32 callers. */
+/** Members of a group of reservations: half of the callers, since two groups take turns. */
 const MEMBERS = 8;
 const CLIENTS = 8;
 

@@ -45,7 +45,13 @@ export function report(results: MixResult[]) {
       if (name !== "grouped") {
         const over = ratio(rates(grouped), rates(measures), wanted[mix.name]?.[name]);
         ratios[`grouped over ${name}, ${mix.name}`] = over;
+        const cpu = ratio(cpuOf(measures), cpuOf(grouped));
         compared = shown(over);
+        // Not a number where the system does not tell the CPU time of Postgres.
+        if (cpu.median > 0) {
+          ratios[`CPU time of ${name} over grouped, ${mix.name}`] = cpu;
+          compared += `; CPU time ${shown(cpu)}`;
+        }
       }
       lines.push(row(name, middle) + compared);
     }
@@ -64,6 +70,9 @@ export function report(results: MixResult[]) {
   }
   return { text: lines.join("\n"), data: { ratios, node: process.version, medians } };
 }
+
+const cpuOf = (measures: Measure[]) =>
+  measures.map(({ nodeMicros, postgresMicros }) => nodeMicros + postgresMicros);
 
 const columns = [
   ["rate", "a second", 0],
