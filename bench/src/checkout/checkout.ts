@@ -1,6 +1,5 @@
 import { CheckoutService } from "@emporium/contracts/checkout/v1";
 import { migrate } from "@emporium/database";
-import { createGrpcClient } from "@emporium/grpc";
 import { schema as inventorySchema } from "@emporium/inventory";
 import { schema as ordersSchema } from "@emporium/orders";
 import { schema as checkoutSchema } from "@emporium/checkout";
@@ -26,20 +25,24 @@ export const benchCheckout: Bench = async ({ quick, progress }) => {
   const count = quick ? 4 : 16;
   await using stack = new AsyncDisposableStack();
   const infrastructure = stack.use(await bootInfrastructure());
-  const { postgres, nats } = infrastructure;
+  const { postgres, nats, certificates, issuer } = infrastructure;
   const adminUrl = postgres.databases.url("postgres");
   await countStatements(infrastructure, adminUrl);
   progress("Opening two shops");
   const ours = stack.use(
     await bootShop({
-      backing: { databases: postgres.databases, natsUrl: nats.url },
+      backing: { databases: postgres.databases, natsUrl: nats.url, certificates, issuer },
       processes: true,
       logLevel: "warn",
     }),
   );
+  const checkout = stack.use(await ours.client(CheckoutService, { as: "replay", by: "replay" }));
+  const { databaseUrls, replicas } = ours;
   const open: Record<ShopName, BenchedShop> = {
-    shop: { ...ours, pids: ours.replicas.map(({ pid }) => pid) },
-    obvious: stack.use(await openObviousShop(await tablesOf(infrastructure, "obvious"), nats.url)),
+    shop: { checkout, databaseUrls, pids: replicas.map(({ pid }) => pid) },
+    obvious: stack.use(
+      await openObviousShop(await tablesOf(infrastructure, "obvious"), infrastructure),
+    ),
   };
   const measures: Record<ShopName, Measure[]> = { shop: [], obvious: [] };
   const limitUrls = await tablesOf(infrastructure, "limit");
@@ -108,15 +111,14 @@ async function stockUp(inventoryUrl: string): Promise<void> {
 }
 
 async function measure(
-  { addresses, pids }: BenchedShop,
+  { checkout, pids }: BenchedShop,
   { count, milliseconds }: { count: number; milliseconds: number },
   postmaster: number,
 ): Promise<Omit<Measure, keyof Counts>> {
-  using client = createGrpcClient(CheckoutService, { address: addresses.checkout });
   const nodes = () => pids.reduce((sum, pid) => sum + cpuMicros(pid), 0);
   const [node, postgres] = [nodes(), postgresCpuMicros(postmaster)];
   const buy = () =>
-    client.completeOrder({
+    checkout.completeOrder({
       checkoutId: newId("chk"),
       customerId: "17850",
       basket: { case: "cart", value: { lines: threeProducts() } },

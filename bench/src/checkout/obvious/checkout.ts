@@ -17,13 +17,19 @@ type StepName =
   "STOCK_RESERVED" | "PAYMENT_AUTHORIZED" | "ORDER_CREATED" | "STOCK_COMMITTED" | "COMPLETED";
 
 export async function checkout(start: Start) {
-  const { server, prisma, transaction } = await openService(
+  const { server, tls, prisma, transaction } = await openService(
     start,
     "checkout",
     (adapter) => new PrismaClient({ adapter }),
   );
-  const inventory = createGrpcClient(InventoryService, { address: start.inventoryAddress });
-  const orders = createGrpcClient(OrderService, { address: start.ordersAddress });
+  const inventory = createGrpcClient(InventoryService, {
+    address: start.inventoryAddress,
+    tls: { source: tls, server: "inventory" },
+  });
+  const orders = createGrpcClient(OrderService, {
+    address: start.ordersAddress,
+    tls: { source: tls, server: "orders" },
+  });
 
   /** Writes each step down when it is done, with its event. */
   const did = (checkoutId: string, kind: StepName) =>

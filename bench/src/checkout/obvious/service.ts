@@ -1,13 +1,13 @@
 import { Database, type OutboxRow, type PrismaClientLike } from "@emporium/database";
 import { Events } from "@emporium/events";
-import { GrpcServer } from "@emporium/grpc";
+import { GrpcServer, tlsFromFiles, type TlsFiles } from "@emporium/grpc";
 import type { SqlDriverAdapterFactory } from "@prisma/driver-adapter-utils";
 
 /** What a process of the obvious shop is told. */
 export interface Start {
   databaseUrl: string;
   natsUrl: string;
-  eventPrefix: string;
+  tlsFiles: TlsFiles;
   inventoryAddress: string;
   ordersAddress: string;
 }
@@ -15,7 +15,10 @@ export interface Start {
 /** Prisma waits 2 s for a connection and 5 s for the work unless told; callers here wait in line. */
 const PATIENCE = { maxWait: 60_000, timeout: 60_000 };
 
-/** What the three have in common: the same engine, the same relay of events, as many connections. */
+/**
+ * What the three have in common: the same engine with TLS, the same relay of events, as many
+ * connections. They have a head start, since they look at no token.
+ */
 export async function openService<Client extends PrismaClientLike>(
   start: Start,
   source: "inventory" | "orders" | "checkout",
@@ -26,16 +29,14 @@ export async function openService<Client extends PrismaClientLike>(
     client,
     applicationName: source,
   });
-  const events = await Events.connect({
-    servers: start.natsUrl,
-    prefix: start.eventPrefix,
-    source,
-    database,
-  });
+  const servers = start.natsUrl;
+  const events = await Events.connect({ servers, prefix: "obvious", source, database });
   events.startRelay();
-  const server = new GrpcServer({ listen: { host: "127.0.0.1", port: 0 } });
+  const tls = tlsFromFiles(start.tlsFiles);
+  const server = new GrpcServer({ listen: { host: "127.0.0.1", port: 0 }, tls });
   return {
     server,
+    tls,
     /** An interactive transaction, as Prisma's documentation has it. */
     transaction: async <T>(work: (tx: Client) => Promise<T>): Promise<T> => {
       const result = await (
