@@ -3,11 +3,15 @@ import { benchTokens } from "./auth/tokens.js";
 import { benchCodec } from "./codec/codec.js";
 import { benchRpc } from "./rpc/rpc.js";
 import type { Bench } from "./ratios.js";
+import { benchCheckout } from "./checkout/checkout.js";
+import { benchReserve } from "./reserve/reserve.js";
 
 /** `npm run bench -- <name> [--json] [--quick] [--rounds n] [--seconds n]`. */
 const benches: Record<string, Bench> = {
   auth: benchTokens,
+  checkout: benchCheckout,
   codec: benchCodec,
+  reserve: benchReserve,
   rpc: benchRpc,
 };
 

@@ -15,6 +15,9 @@ export class LeaseLost extends Error {
   }
 }
 
+/** A step waits at most so many times as long as a quick checkout's. */
+const LONGEST_LINGER = 5;
+
 type Change = Partial<Pick<CheckoutRow, "state" | "refusal" | "endTime">>;
 
 /** What a journal needs of the process that writes it. */
@@ -24,7 +27,7 @@ export interface JournalOptions {
   log: Logger;
   /** How long each write renews the lease. */
   leaseMs: number;
-  /** How long a step may wait to be written together with the next. */
+  /** How long a step may wait at first to be written together with the next. */
   lingerMs: number;
   /** Fires when the checkout is no longer driven. */
   signal: AbortSignal;
@@ -38,12 +41,14 @@ export interface JournalOptions {
  *
  * Recovery needs two commits: the row before any effect, and how it ended. A third, the decision to
  * turn back, is written before anything is undone. The steps between them are for those who watch,
- * so they wait a moment (`lingerMs`) for the next one: a checkout that is quick writes all of them
- * with its end, one that is slow tells each at most that moment late. A step that was not written
+ * so they wait a moment (`lingerMs`, or longer where the checkout has taken longer) for the next one:
+ * a checkout that is quick writes all of them with its end, one that is slow tells each at most that
+ * moment late. A step that was not written
  * when its process died was seen by nobody, so the timeline has no gap: whoever takes over does it
  * again and writes it then.
  */
 export class Journal implements Disposable {
+  readonly #openedMs = performance.now();
   #written: number;
   /** What changes besides the steps; the checkout has it once it is written. */
   #change: Change = {};
@@ -61,7 +66,7 @@ export class Journal implements Disposable {
   did(kind: StepKind, detail?: string): void {
     if (this.checkout.steps.some((step) => step.kind === kind) && kind !== "TAKEN_OVER") return;
     this.#append(kind, detail);
-    this.#timer ??= setTimeout(() => this.#writeSoon(), this.options.lingerMs);
+    this.#timer ??= setTimeout(() => this.#writeSoon(), this.#lingerMs());
   }
 
   /** The saga turns back: written before anything is undone, so that two never go both ways. */
@@ -83,6 +88,16 @@ export class Journal implements Disposable {
 
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
+  }
+
+  /**
+   * A step may wait as long as the checkout has taken so far. Where the machine is overloaded and
+   * every step is slow, the writes between the first and the last would else double the load.
+   */
+  #lingerMs(): number {
+    const { lingerMs } = this.options;
+    const soFarMs = performance.now() - this.#openedMs;
+    return Math.min(Math.max(lingerMs, soFarMs), LONGEST_LINGER * lingerMs);
   }
 
   #append(kind: StepKind, detail?: string): string {

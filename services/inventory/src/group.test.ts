@@ -12,6 +12,9 @@ function heldRuns() {
   return { runs, run };
 }
 
+/** Lets the event loop go round. */
+const turn = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+
 test("an ask that finds nothing running is run at once and alone", async () => {
   const { runs, run } = heldRuns();
   const group = new Group(run, { members: 10, batches: 1 });
@@ -24,14 +27,28 @@ test("an ask that finds nothing running is run at once and alone", async () => {
 test("asks that come while all batches run make up the next batch, each with its own answer", async () => {
   const { runs, run } = heldRuns();
   const group = new Group(run, { members: 10, batches: 2 });
-  const answers = [1, 2, 3, 4, 5].map((ask) => group.ask(ask));
+  const answers = [group.ask(1), group.ask(2)];
+  await turn();
+  answers.push(...[3, 4, 5].map((ask) => group.ask(ask)));
+  await turn();
   expect(runs.map(({ asks }) => asks)).toEqual([[1], [2]]);
   runs[1]?.end();
-  await answers[1];
-  await Promise.resolve();
+  await turn();
   expect(runs[2]?.asks).toEqual([3, 4, 5]);
   for (const run of runs) run.end();
   expect(await Promise.all(answers)).toEqual([1, 2, 3, 4, 5].map((ask) => `answer ${ask}`));
+});
+
+test("those who ask again in the same turn as they were answered come along in the next batch", async () => {
+  const { runs, run } = heldRuns();
+  const group = new Group(run, { members: 10, batches: 1 });
+  const first = group.ask(1).then(() => group.ask(3));
+  const second = group.ask(2);
+  runs[0]?.end();
+  await turn();
+  expect(runs[1]?.asks).toEqual([2, 3]);
+  runs[1]?.end();
+  expect(await Promise.all([first, second])).toEqual(["answer 3", "answer 2"]);
 });
 
 test("a batch has no more members than its limit", async () => {

@@ -30,6 +30,7 @@ export class Group<Ask, Answer> {
   readonly #run: (asks: Ask[]) => Promise<Answer[]>;
   readonly #limits: GroupLimits;
   #running = 0;
+  #starting = false;
 
   /** `run` answers the asks it is given, in their order. */
   constructor(run: (asks: Ask[]) => Promise<Answer[]>, limits: GroupLimits) {
@@ -41,18 +42,30 @@ export class Group<Ask, Answer> {
   ask(ask: Ask, signal?: AbortSignal): Promise<Answer> {
     const member = { ask, signal, ...Promise.withResolvers<Answer>() };
     this.#waiting.push(member);
-    this.#startBatches();
+    if (this.#running === 0) this.#startBatch();
+    else this.#startSoon();
     return member.promise;
   }
 
-  #startBatches(): void {
-    while (this.#running < this.#limits.batches && this.#waiting.length > 0) {
-      this.#running++;
-      void this.#settle(this.#waiting.splice(0, this.#limits.members)).finally(() => {
-        this.#running--;
-        this.#startBatches();
-      });
-    }
+  /** At the end of this turn of the event loop, so that all who ask in it come along. */
+  #startSoon(): void {
+    if (this.#starting || this.#running >= this.#limits.batches || this.#waiting.length === 0)
+      return;
+    this.#starting = true;
+    setImmediate(() => {
+      this.#starting = false;
+      this.#startBatch();
+      this.#startSoon();
+    });
+  }
+
+  #startBatch(): void {
+    if (this.#running >= this.#limits.batches || this.#waiting.length === 0) return;
+    this.#running++;
+    void this.#settle(this.#waiting.splice(0, this.#limits.members)).finally(() => {
+      this.#running--;
+      this.#startSoon();
+    });
   }
 
   async #settle(batch: Member<Ask, Answer>[]): Promise<void> {

@@ -16,7 +16,7 @@ import { Inject, Injectable } from "@nestjs/common";
 import { type Settings, SETTINGS } from "./config.js";
 import type { PrismaClient } from "./generated/prisma/client.js";
 import { toMinorUnits } from "./money.js";
-import { LockedStock, stockChanged } from "./stock.js";
+import { Stock, stockChanged } from "./stock.js";
 
 /** Entries of one transaction, and the most that are in memory at one time. */
 const CHUNK = 500;
@@ -98,7 +98,7 @@ export class Imports {
       const entries = chunk.entries.slice(first - chunk.first);
       if (entries.length === 0) return before;
 
-      const stock = new LockedStock();
+      const stock = new Stock();
       await stock.lock(tx, entries.map(skuOf));
       const created = await this.#saveProducts(tx, entries, stock);
       const rejections = this.#decide(entries, { first, stock, created });
@@ -124,11 +124,7 @@ export class Imports {
    * Puts the chunk's products into the catalogue, the last entry of each, and returns those that
    * are new.
    */
-  async #saveProducts(
-    tx: Tx<PrismaClient>,
-    entries: Entry[],
-    stock: LockedStock,
-  ): Promise<Set<string>> {
+  async #saveProducts(tx: Tx<PrismaClient>, entries: Entry[], stock: Stock): Promise<Set<string>> {
     const products = new Map<string, Product>();
     for (const { case: kind, value } of entries)
       if (kind === "product" && !this.#flawOf(value)) products.set(value.sku, value);
@@ -148,7 +144,7 @@ export class Imports {
   /** Applies the entries one after another in memory; returns those that have to be left out. */
   #decide(
     entries: Entry[],
-    { first, stock, created }: { first: number; stock: LockedStock; created: Set<string> },
+    { first, stock, created }: { first: number; stock: Stock; created: Set<string> },
   ): ImportRejection[] {
     // products that are new stand in the catalogue from their own entry on, not before
     const awaited = new Set(created);

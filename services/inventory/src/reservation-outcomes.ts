@@ -11,7 +11,7 @@ import {
 } from "@emporium/contracts/inventory/v1";
 import type { OutboxRow } from "@emporium/database";
 import { failure, MOST_VIOLATIONS, productNotFound } from "./failure.js";
-import { bySku, type LockedStock, stockChanged } from "./stock.js";
+import { bySku, type Stock, stockChanged } from "./stock.js";
 
 /** What is asked of a reservation. `expire` is the sweep's: it only lets time take effect. */
 export interface Ask {
@@ -39,7 +39,7 @@ export interface Ledger {
   now: Date;
   /** How long a reservation holds its units, in milliseconds. */
   ttlMs: number;
-  stock: LockedStock;
+  stock: Stock;
   entries: Map<string, Entry>;
   /** Ids whose entry was made or changed. */
   changed: Set<string>;

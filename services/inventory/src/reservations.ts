@@ -1,25 +1,21 @@
-import { create } from "@bufbuild/protobuf";
-import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { ConnectError } from "@connectrpc/connect";
-import {
-  type Reservation,
-  ReservationSchema,
-  ReservationState,
-  type StockLine,
-} from "@emporium/contracts/inventory/v1";
-import { CommitUnknownError, Database, type Tx } from "@emporium/database";
+import type { Reservation, StockLine } from "@emporium/contracts/inventory/v1";
+import { CommitUnknownError, Database, sqlStateOf, type Tx } from "@emporium/database";
 import { Inject, Injectable } from "@nestjs/common";
 import { type Settings, SETTINGS } from "./config.js";
-import type { PrismaClient, ReservationState as StateColumn } from "./generated/prisma/client.js";
+import type { PrismaClient, ReservationState } from "./generated/prisma/client.js";
 import { Group } from "./group.js";
+import { Remembered, skusOf } from "./remembered.js";
+import { type Ask, decide, type Entry, type Ledger } from "./reservation-outcomes.js";
 import {
-  type Ask,
-  decide,
-  type Entry,
-  type Ledger,
-  type Shortage,
-} from "./reservation-outcomes.js";
-import { LockedStock } from "./stock.js";
+  LOCK,
+  type ReservationRow,
+  stateOf,
+  toEntry,
+  WRITE,
+  writeValues,
+} from "./reservation-rows.js";
+import { Stock } from "./stock.js";
 
 /** Reservations that one pass of the sweep lets expire; few, since their products stay locked. */
 const SWEEP_BATCH = 50;
@@ -27,50 +23,43 @@ const SWEEP_BATCH = 50;
 /** Longest that one transaction may take: as long as the contract lets any of its calls take. */
 const LONGEST_MS = 10_000;
 
-/** Typed SQL here and below, since Prisma has neither row locks nor writes of many rows in one. */
-const LOCK = `
-  SELECT id, state, lines, shortages, create_time AS "createTime", expire_time AS "expireTime"
-  FROM reservation WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE`;
+/** How long locks come first after others were found to write the same rows, in milliseconds. */
+const LOCKS_FIRST_MS = 100;
 
 /** Who finds a row locked leaves it to whoever holds it. */
 const LOCK_DUE = `
   SELECT id FROM reservation WHERE state = 'HELD' AND expire_time <= $1::timestamptz
   ORDER BY expire_time LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED`;
 
-const SAVE = `
-  WITH ended AS (
-    UPDATE reservation SET state = new.state
-    FROM unnest($2::text[], $3::reservation_state[]) AS new (id, state)
-    WHERE reservation.id = new.id
-  )
-  INSERT INTO reservation (id, state, lines, shortages, create_time, expire_time)
-  SELECT id, state, lines, shortages, "createTime", "expireTime"
-  FROM jsonb_to_recordset($1::jsonb) AS new (
-    id text, state reservation_state, lines jsonb, shortages jsonb,
-    "createTime" timestamptz, "expireTime" timestamptz
-  )
-  ORDER BY id ON CONFLICT (id) DO NOTHING RETURNING id`;
+/** unique_violation: somebody made the same reservation at the same time. */
+const TAKEN = "23505";
 
-interface ReservationRow {
-  id: string;
-  state: StateColumn;
-  lines: { sku: string; quantity: number }[];
-  shortages: Shortage[];
-  createTime: Date;
-  expireTime: Date | null;
+type Answer = Reservation | ConnectError;
+
+/** A group that is decided and not written yet. */
+interface Draft {
+  answers: Answer[];
+  ledger: Ledger;
+  /** Of `Remembered`, when it was made. */
+  mistakes: number;
+  values: unknown[];
 }
-
-/** Two transactions made the same reservation at one time; the one that came second starts over. */
-class Overtaken extends Error {}
 
 /**
  * Stock that is promised. Whatever is asked at one time is decided together, first come first
- * served, in one transaction that locks what it reads, decides in memory and then writes: on a
- * product that everybody wants, the lock and the commit are paid for once per group, not per caller.
+ * served, in memory, and written by one statement: on a product that everybody wants, the round trip,
+ * the lock and the commit are paid for once per group, not per caller. A group is decided on what
+ * this process remembers, so the next one need not wait until it is written. Where others have
+ * written meanwhile, the statement writes nothing, and the group is decided again under locks.
  */
 @Injectable()
 export class Reservations {
   readonly #group = new Group((asks: Ask[]) => this.#settleAll(asks), { members: 128, batches: 2 });
+  readonly #remembered = new Remembered();
+  #drafted: Promise<unknown> = Promise.resolve();
+  #settled: Promise<unknown> = Promise.resolve();
+  /** Until when others are taken to write the same rows, so that locks come first. */
+  #lockUntilMs = 0;
 
   constructor(
     private readonly database: Database<PrismaClient>,
@@ -107,29 +96,25 @@ export class Reservations {
    * Decides asks in their order within a transaction of the caller. Everybody locks in one order,
    * so that nobody waits in a circle: reservations by id, products by SKU, new reservations by id.
    */
-  async settle(
-    tx: Tx<PrismaClient>,
-    asks: Ask[],
-    now?: Date,
-  ): Promise<(Reservation | ConnectError)[]> {
-    const entries = await lockEntries(tx, asks);
-    const known = new Set(entries.keys());
-    const stock = new LockedStock();
-    await stock.lock(tx, skusOf(asks, entries));
-    const ledger: Ledger = {
-      // asked only now, since the locks may have taken a while
-      now: now ?? this.settings.clock.now(),
-      ttlMs: this.settings.reservationTtlMs,
-      stock,
-      entries,
-      changed: new Set(),
-      events: [],
-    };
-    const answers = asks.map((ask) => decide(ask, ledger));
-    await stock.save(tx);
-    await saveEntries(tx, ledger, known);
-    for (const event of ledger.events) tx.emit(event);
+  async settle(tx: Tx<PrismaClient>, asks: Ask[], now?: Date): Promise<Answer[]> {
+    const { answers } = await this.#settleIn(tx, asks, now);
     return answers;
+  }
+
+  async #settleIn(tx: Tx<PrismaClient>, asks: Ask[], now?: Date) {
+    const rows = await tx.query<ReservationRow>(LOCK, [asks.map(({ id }) => id)]);
+    const entries = new Map(rows.map((row) => [row.id, toEntry(row)]));
+    const known = statesOf(entries);
+    const stock = new Stock();
+    await stock.lock(tx, skusOf(asks, entries));
+    // asked only now, since the locks may have taken a while
+    const ledger = this.#ledger({ stock, entries }, now);
+    const answers = asks.map((ask) => decide(ask, ledger));
+    if (ledger.changed.size > 0) {
+      await tx.query(WRITE, writeValues(ledger, known, []));
+      for (const event of ledger.events) tx.emit(event);
+    }
+    return { answers, ledger };
   }
 
   async #ask(ask: Ask, signal?: AbortSignal): Promise<Reservation> {
@@ -138,71 +123,80 @@ export class Reservations {
     return answer;
   }
 
-  async #settleAll(asks: Ask[]): Promise<(Reservation | ConnectError)[]> {
-    const settle = () =>
-      this.database.transaction(undefined, (tx) => this.settle(tx, asks), {
-        timeoutMs: LONGEST_MS,
-      });
+  /** The next group is drafted while this one is written, and written only after it. */
+  #settleAll(asks: Ask[]): Promise<Answer[]> {
+    const drafted = this.#drafted.then(() => this.#draft(asks));
+    const settled = this.#settled.then(async () => this.#write(asks, await drafted));
+    this.#drafted = drafted.catch(() => undefined);
+    this.#settled = settled.catch(() => undefined);
+    return settled;
+  }
+
+  /** Decides a group on what is remembered; `undefined` where that is better done under locks. */
+  async #draft(asks: Ask[]): Promise<Draft | undefined> {
+    if (performance.now() < this.#lockUntilMs) return undefined;
+    const { mistakes } = this.#remembered;
+    const recalled = await this.#remembered.recall(this.database, asks);
+    if (!recalled) return undefined;
+    const known = statesOf(recalled.entries);
+    const ledger = this.#ledger(recalled);
+    const answers = asks.map((ask) => decide(ask, ledger));
+    this.#remembered.keep(ledger);
+    return { answers, ledger, mistakes, values: writeValues(ledger, known, ledger.events) };
+  }
+
+  async #write(asks: Ask[], drafted: Draft | undefined): Promise<Answer[]> {
+    // a draft that was made on a wrong one is made again
+    const stale = drafted && drafted.mistakes !== this.#remembered.mistakes;
+    const draft = stale ? await this.#draft(asks) : drafted;
+    if (draft && (await this.#writeDraft(draft))) return draft.answers;
     try {
-      return await settle();
+      return await this.#settleUnderLocks(asks);
     } catch (error) {
       // asked again, an id answers what it stands for, so doing all of it twice does no harm
-      if (error instanceof Overtaken || error instanceof CommitUnknownError) return settle();
+      if (sqlStateOf(error) === TAKEN || error instanceof CommitUnknownError)
+        return this.#settleUnderLocks(asks);
       throw error;
     }
   }
+
+  /** False where nothing was written, or where that is not known. */
+  async #writeDraft({ ledger, values }: Draft): Promise<boolean> {
+    try {
+      const written = await this.database.query(AbortSignal.timeout(LONGEST_MS), WRITE, values);
+      if (written.length > 0) {
+        if (ledger.events.length > 0) this.database.committed();
+        return true;
+      }
+      this.#lockUntilMs = performance.now() + LOCKS_FIRST_MS;
+    } catch {
+      // under locks it will be told, if it is still so
+    }
+    this.#remembered.forget(ledger);
+    return false;
+  }
+
+  async #settleUnderLocks(asks: Ask[]): Promise<Answer[]> {
+    const { answers, ledger } = await this.database.transaction(
+      undefined,
+      (tx) => this.#settleIn(tx, asks),
+      { timeoutMs: LONGEST_MS },
+    );
+    this.#remembered.keep(ledger);
+    return answers;
+  }
+
+  #ledger(known: Pick<Ledger, "stock" | "entries">, now = this.settings.clock.now()): Ledger {
+    return {
+      ...known,
+      now,
+      ttlMs: this.settings.reservationTtlMs,
+      changed: new Set(),
+      events: [],
+    };
+  }
 }
 
-async function lockEntries(tx: Tx<PrismaClient>, asks: Ask[]): Promise<Map<string, Entry>> {
-  const ids = asks.map(({ id }) => id);
-  const rows = await tx.query<ReservationRow>(LOCK, [ids]);
-  return new Map(rows.map((row) => [row.id, toEntry(row)]));
-}
-
-/** The products whose level can change: what is asked for, and what is held. */
-function* skusOf(asks: Ask[], entries: Map<string, Entry>): Generator<string> {
-  for (const { id, lines = [] } of asks) if (!entries.has(id)) yield* lines.map(({ sku }) => sku);
-  for (const { reservation } of entries.values())
-    if (reservation.state === ReservationState.HELD) yield* reservation.lines.map(({ sku }) => sku);
-}
-
-async function saveEntries(
-  tx: Tx<PrismaClient>,
-  { changed, entries }: Ledger,
-  known: Set<string>,
-): Promise<void> {
-  if (changed.size === 0) return;
-  const rows = [...changed].map((id) => toRow(entries.get(id) as Entry));
-  const made = rows.filter(({ id }) => !known.has(id));
-  const ended = rows.filter(({ id }) => known.has(id));
-  const saved = await tx.query(SAVE, [
-    JSON.stringify(made),
-    ended.map(({ id }) => id),
-    ended.map(({ state }) => state),
-  ]);
-  if (saved.length !== made.length) throw new Overtaken("An id was taken meanwhile");
-}
-
-function toEntry({ id, shortages, expireTime, ...row }: ReservationRow): Entry {
-  const reservation = create(ReservationSchema, {
-    reservationId: id,
-    state: ReservationState[row.state],
-    lines: row.lines.map(({ sku, quantity }) => ({ sku, quantity: BigInt(quantity) })),
-    createTime: timestampFromDate(row.createTime),
-    expireTime: expireTime ? timestampFromDate(expireTime) : undefined,
-  });
-  return { reservation, shortages };
-}
-
-function toRow({ reservation, shortages }: Entry): ReservationRow {
-  const { reservationId, state, lines, createTime, expireTime } = reservation;
-  if (!createTime) throw new Error(`Reservation ${reservationId} has no create time`);
-  return {
-    id: reservationId,
-    state: ReservationState[state] as StateColumn,
-    lines: lines.map(({ sku, quantity }) => ({ sku, quantity: Number(quantity) })),
-    shortages,
-    createTime: timestampDate(createTime),
-    expireTime: expireTime ? timestampDate(expireTime) : null,
-  };
+function statesOf(entries: Map<string, Entry>): Map<string, ReservationState> {
+  return new Map([...entries].map(([id, entry]) => [id, stateOf(entry)]));
 }

@@ -6,7 +6,7 @@ import { relatedId } from "@emporium/runtime";
 import { Injectable } from "@nestjs/common";
 import type { PrismaClient } from "./generated/prisma/client.js";
 import { Reservations } from "./reservations.js";
-import { LockedStock, stockChanged } from "./stock.js";
+import { Stock, stockChanged } from "./stock.js";
 
 type Line = Pick<StockLine, "sku" | "quantity">;
 
@@ -50,7 +50,7 @@ async function putBack(
   const quantities = new Map<string, bigint>();
   for (const { sku, quantity } of lines)
     quantities.set(sku, (quantities.get(sku) ?? 0n) + quantity);
-  const stock = new LockedStock();
+  const stock = new Stock();
   await stock.lock(tx, quantities.keys());
   for (const [sku, quantity] of quantities) stock.move(sku, { onHand: quantity });
   await stock.save(tx);

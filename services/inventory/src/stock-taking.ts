@@ -11,7 +11,7 @@ import { Injectable } from "@nestjs/common";
 import { productNotFound } from "./failure.js";
 import type { PrismaClient } from "./generated/prisma/client.js";
 import { type Count, Recount } from "./recount.js";
-import { LockedStock, stockChanged } from "./stock.js";
+import { Stock, stockChanged } from "./stock.js";
 
 /** Compares what is on the shelves with the books, and mends the books. */
 @Injectable()
@@ -35,7 +35,7 @@ export class StockTaking {
     signal?: AbortSignal,
   ): Promise<CountStockResponse> {
     return this.database.transaction(signal, async (tx) => {
-      const stock = new LockedStock();
+      const stock = new Stock();
       await stock.lock(tx, [sku]);
       const level = stock.level(sku);
       if (!level) throw productNotFound([{ field: "sku", sku }]);

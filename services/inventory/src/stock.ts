@@ -5,7 +5,7 @@ import {
   type StockLevel,
   StockLevelSchema,
 } from "@emporium/contracts/inventory/v1";
-import type { OutboxRow, Tx } from "@emporium/database";
+import type { Database, OutboxRow, Tx } from "@emporium/database";
 import { outboxEvent } from "@emporium/events";
 import type { PrismaClient } from "./generated/prisma/client.js";
 
@@ -24,33 +24,40 @@ export interface StockDelta {
 }
 
 /** Typed SQL, since Prisma has no row locks. */
-const LOCK = `
+const READ = `
   SELECT sku, on_hand AS "onHand", reserved, stock_revision AS "stockRevision"
-  FROM product WHERE sku = ANY($1::text[])
-  ORDER BY sku FOR NO KEY UPDATE`;
+  FROM product WHERE sku = ANY($1::text[])`;
 
-/** Typed SQL, since Prisma writes rows with values of their own one by one. */
-const SAVE = `
-  UPDATE product SET on_hand = new.on_hand, reserved = new.reserved, stock_revision = new.revision
-  FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
-    AS new (sku, on_hand, reserved, revision, locked_revision)
-  WHERE product.sku = new.sku AND product.stock_revision = new.locked_revision
-  RETURNING product.sku`;
+const LOCK = `${READ} ORDER BY sku FOR NO KEY UPDATE`;
 
 /**
- * The levels of some products while their rows are locked. Nothing else in the service writes a
- * level: changes are decided here in memory, where nobody can come between, and saved by one
- * statement that also checks them again.
+ * Writes the levels that have moved; $1 to $5 are `columns()`. Typed SQL, since Prisma writes rows
+ * with values of their own one by one. Whoever runs it holds the locks and has made sure that the
+ * revisions are the known ones. To compare them here would be too early in a larger statement: where
+ * that had to wait for a lock, this part still begins with the rows as they were before.
+ */
+export const SAVE = `
+  UPDATE product SET on_hand = new.on_hand, reserved = new.reserved, stock_revision = new.revision
+  FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+    AS new (sku, known_revision, on_hand, reserved, revision)
+  WHERE product.sku = new.sku AND new.revision <> new.known_revision`;
+
+const SAVE_LOCKED = `${SAVE} AND product.stock_revision = new.known_revision RETURNING product.sku`;
+
+/**
+ * The levels of some products, as they are known and after all moves so far. Nothing else in the
+ * service writes a level: changes are decided here in memory, and saved by one statement that checks
+ * that each level is still the one that is known.
  *
  * @example
- * const stock = new LockedStock();
+ * const stock = new Stock();
  * await stock.lock(tx, ["85123A"]);
  * const level = stock.move("85123A", { reserved: 3n });
  * await stock.save(tx);
  */
-export class LockedStock {
+export class Stock {
   readonly #levels = new Map<string, StockLevel>();
-  readonly #lockedRevisions = new Map<string, bigint>();
+  readonly #known = new Map<string, StockLevel>();
 
   /**
    * Locks the rows in SKU order, the same for everybody, so that two callers never wait for each
@@ -59,10 +66,18 @@ export class LockedStock {
   async lock(tx: Tx<PrismaClient>, skus: Iterable<string>): Promise<void> {
     const wanted = [...new Set(skus)];
     if (wanted.length === 0) return;
-    for (const row of await tx.query<StockRow>(LOCK, [wanted])) {
-      this.#levels.set(row.sku, toLevel(row));
-      this.#lockedRevisions.set(row.sku, row.stockRevision);
-    }
+    for (const row of await tx.query<StockRow>(LOCK, [wanted])) this.know(toLevel(row));
+  }
+
+  /** Takes a level for what it is without a lock; that it still is has to be checked on saving. */
+  know(level: StockLevel): void {
+    this.#levels.set(level.sku, level);
+    this.#known.set(level.sku, level);
+  }
+
+  /** Every level as it is after all moves so far. */
+  levels(): Iterable<StockLevel> {
+    return this.#levels.values();
   }
 
   /** The level as it is after all moves so far; `undefined` where the product does not exist. */
@@ -79,7 +94,7 @@ export class LockedStock {
   /** Changes a level and returns it. Callers ask `admits` first where the answer can be no. */
   move(sku: string, delta: StockDelta): StockLevel {
     const before = this.#levels.get(sku);
-    if (!before) throw new Error(`No product ${sku} is locked`);
+    if (!before) throw new Error(`The level of ${sku} is not known`);
     const after = moved(before, delta);
     if (!isSound(after)) throw new Error(`${sku} cannot have ${after.onHand}/${after.reserved}`);
     this.#levels.set(sku, after);
@@ -89,27 +104,50 @@ export class LockedStock {
   /** The levels that have moved. */
   changed(): StockLevel[] {
     return [...this.#levels.values()].filter(
-      ({ sku, revision }) => revision !== this.#lockedRevisions.get(sku),
+      ({ sku, revision }) => revision !== this.#known.get(sku)?.revision,
     );
   }
 
+  /** $1 to $5 of `SAVE`: SKUs, the revisions that are known, and what to write. */
+  columns(): [string[], bigint[], bigint[], bigint[], bigint[]] {
+    const levels = [...this.#levels.values()];
+    return [
+      levels.map(({ sku }) => sku),
+      Array.from(this.#known.values(), ({ revision }) => revision),
+      levels.map(({ onHand }) => onHand),
+      levels.map(({ reserved }) => reserved),
+      levels.map(({ revision }) => revision),
+    ];
+  }
+
   /**
-   * Writes every level that has moved, in one statement. A row whose revision is not the locked one
+   * What the levels are known as, on hand and reserved. Beside the revision it is compared as well:
+   * in a database that was set back, a revision comes a second time, with another level.
+   */
+  knownColumns(): [bigint[], bigint[]] {
+    const known = [...this.#known.values()];
+    return [known.map(({ onHand }) => onHand), known.map(({ reserved }) => reserved)];
+  }
+
+  /**
+   * Writes every level that has moved, in one statement. A row whose revision is not the known one
    * any more was written by someone who holds no lock: the transaction fails.
    */
   async save(tx: Tx<PrismaClient>): Promise<void> {
-    const levels = this.changed();
-    if (levels.length === 0) return;
-    const saved = await tx.query(SAVE, [
-      levels.map((level) => level.sku),
-      levels.map((level) => level.onHand),
-      levels.map((level) => level.reserved),
-      levels.map((level) => level.revision),
-      levels.map((level) => this.#lockedRevisions.get(level.sku)),
-    ]);
-    if (saved.length !== levels.length)
-      throw new Error(`${levels.length - saved.length} levels changed while they were locked`);
+    const changed = this.changed().length;
+    if (changed === 0) return;
+    const saved = await tx.query(SAVE_LOCKED, this.columns());
+    if (saved.length !== changed)
+      throw new Error(`${changed - saved.length} levels changed while they were locked`);
   }
+}
+
+/** Levels as they are now, without a lock; SKUs that do not exist are left out. */
+export async function readLevels(
+  database: Database<PrismaClient>,
+  skus: string[],
+): Promise<StockLevel[]> {
+  return (await database.query<StockRow>(undefined, READ, [skus])).map(toLevel);
 }
 
 /** A product's level as the contract has it. */

@@ -1,0 +1,40 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import type { Ratio } from "./ratios.js";
+
+/** The program as `npm run bench` runs it; its servers are processes of what is built. */
+async function ratiosOf(name: string): Promise<Record<string, Ratio>> {
+  const program = join(import.meta.dirname, "../dist/bench.js");
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    program,
+    name,
+    "--quick",
+    "--json",
+  ]);
+  return (JSON.parse(stdout) as { ratios: Record<string, Ratio> }).ratios;
+}
+
+test.concurrent(
+  "the reserve bench runs to its end and tells what is wanted",
+  async () => {
+    const ratios = await ratiosOf("reserve");
+    expect(ratios["grouped over interactive, hot product"]?.wanted).toBe(15);
+    expect(ratios["grouped over one statement, even mix"]?.wanted).toBe(3);
+    expect(ratios["grouped over interactive, December mix"]?.wanted).toBe(4);
+    expect(ratios["grouped over one statement, one caller"]?.wanted).toBe(0.9);
+    for (const { median } of Object.values(ratios)) expect(median).toBeGreaterThan(0);
+  },
+  180_000,
+);
+
+test.concurrent(
+  "the checkout bench runs to its end and tells what is wanted",
+  async () => {
+    const ratios = await ratiosOf("checkout");
+    expect(ratios["checkouts a second, shop over obvious"]?.wanted).toBe(3);
+    for (const { median } of Object.values(ratios)) expect(median).toBeGreaterThan(0);
+  },
+  180_000,
+);
