@@ -58,7 +58,13 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
     );
   const database = await open(name, DATABASE_CONNECTIONS);
   const events = parts.use(
-    await Events.connect({ ...config.nats, source: name, database, logger: log }),
+    await Events.connect({
+      ...config.nats,
+      nats: { tls: config.tls.files },
+      source: name,
+      database,
+      logger: log,
+    }),
   );
   const verifier = parts.use(
     new TokenVerifier({
@@ -73,6 +79,7 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
     graceMs: config.shutdownGraceMs,
     ...(config.shedding && { shedding: config.shedding }),
     interceptors: [contractAccess({ verifier })],
+    ...(config.limits && { limits: config.limits }),
     dependencies: {
       issuer: () => verifier.ready(),
       postgres: (signal) => database.ping(signal),
