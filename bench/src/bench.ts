@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { benchTokens } from "./auth/tokens.js";
+import { benchAuth } from "./auth/auth.js";
 import { benchCodec } from "./codec/codec.js";
 import { benchRpc } from "./rpc/rpc.js";
 import type { Bench } from "./ratios.js";
@@ -8,7 +8,7 @@ import { benchReserve } from "./reserve/reserve.js";
 
 /** `npm run bench -- <name> [--json] [--quick] [--rounds n] [--seconds n]`. */
 const benches: Record<string, Bench> = {
-  auth: benchTokens,
+  auth: benchAuth,
   checkout: benchCheckout,
   codec: benchCodec,
   reserve: benchReserve,

@@ -77,12 +77,14 @@ describe.each(releases())("a stream with events of $version and its successor", 
   let readers: Record<"older" | "todays" | "newer", Reader>;
 
   beforeAll(async () => {
-    const { natsUrl: servers, freshPrefix, freshDatabase } = await testInfrastructure();
+    const { natsUrl: servers, ...infrastructure } = await testInfrastructure();
+    const { certificates, freshPrefix, freshDatabase } = infrastructure;
     const url = await freshDatabase("events");
     await migrate({ url, schema: schema.schemaPath, migrations: schema.migrationsPath });
     const database = open.use(await openOrdersDatabase(url));
     const prefix = freshPrefix();
-    events = open.use(await Events.connect({ servers, prefix, source: "orders", database }));
+    const nats = { tls: await certificates.filesOf("orders") };
+    events = open.use(await Events.connect({ servers, nats, prefix, source: "orders", database }));
 
     const [oldPlaced, oldCancelled] = typesOf(image);
     const [newPlaced, newCancelled] = typesOf(next);

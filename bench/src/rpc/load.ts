@@ -14,8 +14,13 @@ export interface Round {
 const same = (bytes: Buffer) => bytes;
 
 /** Calls a server for so long, so many calls at once. Requests and answers stay bytes. */
-export async function load(port: number, scenario: Scenario, milliseconds: number): Promise<Round> {
-  const client = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure(), {
+export async function load(
+  port: number,
+  scenario: Scenario,
+  milliseconds: number,
+  credentials = grpc.credentials.createInsecure(),
+): Promise<Round> {
+  const client = new grpc.Client(`127.0.0.1:${port}`, credentials, {
     "grpc.enable_channelz": 0,
   });
   const { kind, path, request } = scenarios[scenario];

@@ -20,6 +20,11 @@ export interface InfrastructureOptions {
   fresh?: boolean | undefined;
   /** False for tests: faster, but a power cut loses data. True where absent. */
   durable?: boolean | undefined;
+  /**
+   * What names of streams and subjects start with, `emporium` where absent: users of NATS may use no
+   * others. `*` allows any, for tests that share a server.
+   */
+  eventPrefix?: string | undefined;
   /** Fixed ports; any free one where absent. */
   ports?: Pick<Ports, "postgres" | "nats" | "issuer"> | undefined;
   /** Told what takes time, a line each. */
@@ -53,13 +58,12 @@ export interface Infrastructure extends AsyncDisposable {
 export async function bootInfrastructure(
   options: InfrastructureOptions = {},
 ): Promise<Infrastructure> {
-  const { durable = true, ports = {}, report } = options;
+  const { durable = true, eventPrefix = "emporium", ports = {}, report } = options;
   await using boot = new AsyncDisposableStack();
   const { directory, ...guarding } = options.directory
     ? await claim(resolve(options.directory), options.fresh ?? false, boot)
     : await makeTemporary();
-  const { postgres, nats, issuer } = ports;
-  await checkPorts({ postgres, nats, issuer });
+  await checkPorts({ postgres: ports.postgres, nats: ports.nats, issuer: ports.issuer });
   const guard = boot.use(Guard.start(guarding));
   options.signal?.addEventListener("abort", () => void guard[Symbol.asyncDispose]());
   options.signal?.throwIfAborted();
@@ -68,13 +72,18 @@ export async function bootInfrastructure(
   const certificates = await Certificates.open(join(directory, "certificates"));
   boot.use(certificates.keepFresh((error) => report?.(`No certificate: ${String(error)}`)));
   certificates.trustHere();
-  const servers = await Promise.all([
+  const [natsTls, postgresTls] = await Promise.all([
+    certificates.sourceOf("nats"),
+    certificates.sourceOf("postgres"),
+  ]);
+  const [postgres, nats, issuer] = await Promise.all([
     reachablePlace(join(directory, "postgres"), postgresAccount()).then((folder) =>
       startPostgres({
         guard,
         folder,
         durable,
-        port: postgres,
+        tlsFiles: postgresTls.files,
+        port: ports.postgres,
         log: join(logs, "postgres.log"),
       }),
     ),
@@ -83,8 +92,10 @@ export async function bootInfrastructure(
         guard,
         program,
         durable,
+        tlsFiles: natsTls.files,
+        eventPrefix,
         folder: join(directory, "nats"),
-        port: nats,
+        port: ports.nats,
         log: join(logs, "nats.log"),
       }),
     ),
@@ -92,16 +103,18 @@ export async function bootInfrastructure(
       guard,
       certificates,
       folder: join(directory, "issuer"),
-      port: issuer,
+      port: ports.issuer,
       log: join(logs, "issuer.log"),
     }),
   ]);
+  boot.use(natsTls.onChange(() => nats.reload()));
+  boot.use(postgresTls.onChange(() => postgres.renew()));
   const running = boot.move();
   return {
     directory,
-    postgres: servers[0],
-    nats: servers[1],
-    issuer: servers[2],
+    postgres,
+    nats,
+    issuer,
     certificates,
     guard,
     [Symbol.asyncDispose]: () => running.disposeAsync(),

@@ -13,6 +13,7 @@ import { Databases } from "./postgres/databases.js";
 export interface SharedInfrastructure {
   postgresPort: number;
   postgresPassword: string;
+  postgresCaFile: string;
   natsUrl: string;
   certificatesFolder: string;
   issuer: IssuerPlace;
@@ -58,10 +59,11 @@ export async function testInfrastructure(): Promise<TestInfrastructure> {
   if (shared) {
     const certificates = await Certificates.open(shared.certificatesFolder);
     certificates.trustHere();
-    const databases = new Databases(shared.postgresPort, shared.postgresPassword);
-    return handOut({ databases, certificates, natsUrl: shared.natsUrl, issuer: shared.issuer });
+    const { postgresPort, postgresPassword, postgresCaFile, natsUrl, issuer } = shared;
+    const databases = new Databases(postgresPort, postgresPassword, postgresCaFile);
+    return handOut({ databases, certificates, natsUrl, issuer });
   }
-  own ??= bootInfrastructure({ durable: false });
+  own ??= bootInfrastructure({ durable: false, eventPrefix: "*" });
   const { postgres, nats, certificates, issuer } = await own;
   const { databases } = postgres;
   return handOut({ databases, natsUrl: nats.url, certificates, issuer });

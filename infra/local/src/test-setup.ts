@@ -11,11 +11,12 @@ import type { SharedInfrastructure } from "./test-infrastructure.js";
  * test: { globalSetup: ["infra/local/src/test-setup.ts"] }
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const infrastructure = await bootInfrastructure({ durable: false });
+  const infrastructure = await bootInfrastructure({ durable: false, eventPrefix: "*" });
   const { databases } = infrastructure.postgres;
   const shared: SharedInfrastructure = {
     postgresPort: databases.port,
     postgresPassword: databases.password,
+    postgresCaFile: databases.caFile,
     natsUrl: infrastructure.nats.url,
     certificatesFolder: infrastructure.certificates.folder,
     issuer: { url: infrastructure.issuer.url, folder: infrastructure.issuer.folder },

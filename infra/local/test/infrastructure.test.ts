@@ -55,10 +55,11 @@ test(
     const boot = (fresh: boolean) => bootInfrastructure({ directory, durable: !fresh, fresh });
     {
       await using infrastructure = await boot(false);
-      const { postgres, nats } = infrastructure;
+      const { postgres, nats, certificates } = infrastructure;
+      const tls = await certificates.filesOf("local");
       const url = await postgres.databases.create("orders");
       await query(url, "CREATE TABLE kept AS SELECT 42 AS answer");
-      await using connection = await closing(connect({ servers: nats.url }));
+      await using connection = await closing(connect({ servers: nats.url, tls }));
       await (
         await jetstreamManager(connection.nats)
       ).streams.add({ name: "KEPT", subjects: ["kept"] });
@@ -71,10 +72,11 @@ test(
     }
     {
       await using infrastructure = await boot(false);
-      const { postgres, nats } = infrastructure;
+      const { postgres, nats, certificates } = infrastructure;
+      const tls = await certificates.filesOf("local");
       const url = postgres.databases.url("orders");
       expect(await query(url, "SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
-      await using connection = await closing(connect({ servers: nats.url }));
+      await using connection = await closing(connect({ servers: nats.url, tls }));
       const manager = await jetstreamManager(connection.nats);
       expect((await manager.streams.getMessage("KEPT", { seq: 1 }))?.string()).toBe("42");
     }
@@ -92,8 +94,10 @@ test("a temporary infrastructure leaves nothing behind", async () => {
   expect(await readdir(infrastructure.directory)).toContain("postgres");
   await infrastructure[Symbol.asyncDispose]();
   await expect(readdir(infrastructure.directory)).rejects.toThrow(/ENOENT/);
-  const url = infrastructure.postgres.databases.url("postgres");
-  await expect(query(url, "SELECT 1")).rejects.toThrow(/ECONNREFUSED/);
+  const url = new URL(infrastructure.postgres.databases.url("postgres"));
+  // The certificates are gone too.
+  url.search = "";
+  await expect(query(url.href, "SELECT 1")).rejects.toThrow(/ECONNREFUSED/);
 });
 
 test("a port that is taken is named with the setting that changes it", async () => {

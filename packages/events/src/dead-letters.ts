@@ -5,6 +5,7 @@ import { fromHeaders, MalformedEventError, type EventMeta } from "./envelope.js"
 import { Link, type NatsOptions, type Session } from "./link.js";
 import { silent } from "./logger.js";
 import { Names, type Source } from "./names.js";
+import { OFFICE } from "./permissions.js";
 import { nextMessage } from "./streams.js";
 
 /**
@@ -195,7 +196,7 @@ export async function openDeadLetters({
   prefix,
 }: DeadLettersOptions): Promise<DeadLetters & AsyncDisposable> {
   const prepare = async () => undefined;
-  const link = await Link.open({ servers, nats, name: "dead-letters", logger: silent, prepare });
+  const link = await Link.open({ servers, nats, name: OFFICE, logger: silent, prepare });
   const close = { [Symbol.asyncDispose]: () => link[Symbol.asyncDispose]() };
   return Object.assign(new DeadLetters(link, new Names(prefix)), close);
 }

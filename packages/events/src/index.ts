@@ -1,4 +1,5 @@
 export {
+  type DeadLetters,
   openDeadLetters,
   type DeadLetter,
   type DeadLetterFilter,
@@ -14,6 +15,7 @@ export { on, type Handler } from "./handler.js";
 export { UnsupportedServerError, type NatsOptions } from "./link.js";
 export type { Logger } from "./logger.js";
 export type { Source } from "./names.js";
+export { deadLetterPermissions, natsPermissions, type NatsPermissions } from "./permissions.js";
 export { outboxEvent, type OutboxEventInit } from "./outbox-event.js";
 export { formatPosition, parsePosition, type StreamPosition } from "./position.js";
 export type { StreamOptions } from "./streams.js";

@@ -7,6 +7,7 @@ import {
 import type { NatsConnection } from "@nats-io/nats-core";
 import { connect, type NodeConnectionOptions } from "@nats-io/transport-node";
 import type { Logger } from "./logger.js";
+import { inboxPrefix } from "./permissions.js";
 import { pause, unlessAborted } from "./pause.js";
 
 const CONNECT_LIMIT_MS = 5_000;
@@ -23,7 +24,7 @@ export type NatsOptions = Pick<
 
 export interface LinkOptions {
   servers: string | string[];
-  /** Shown in the server's monitoring. */
+  /** Shown in the server's monitoring; answers come in under it. */
   name: string;
   nats?: NatsOptions | undefined;
   logger: Logger;
@@ -108,6 +109,7 @@ export class Link implements AsyncDisposable {
       ...nats,
       servers,
       name,
+      inboxPrefix: inboxPrefix(name),
       timeout: CONNECT_LIMIT_MS,
       maxReconnectAttempts: -1,
       reconnectTimeWait: RETRY_MS,

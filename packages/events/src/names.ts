@@ -9,10 +9,12 @@ export type Source = "inventory" | "orders" | "checkout";
  *     <prefix>.dlq.<source>.<consumer>.<event id>                    a dead letter
  */
 export class Names {
+  /** For permissions of a server that many shops share: stands for every prefix. */
+  static readonly EVERY = "*";
   readonly prefix: string;
 
   constructor(prefix: string) {
-    if (!/^[A-Za-z0-9_-]{1,64}$/.test(prefix)) {
+    if (prefix !== Names.EVERY && !/^[A-Za-z0-9_-]{1,64}$/.test(prefix)) {
       throw new TypeError(
         `event prefix ${JSON.stringify(prefix)} is not 1 to 64 letters, digits, - or _`,
       );
@@ -69,7 +71,8 @@ export class Names {
   }
 
   #stream(suffix: string): string {
-    return `${this.prefix}_${suffix}`.toUpperCase();
+    // Streams have names of one token, of which no part can be left open.
+    return this.prefix === Names.EVERY ? Names.EVERY : `${this.prefix}_${suffix}`.toUpperCase();
   }
 }
 

@@ -46,7 +46,8 @@ export class TlsFileError extends Error {
  * new GrpcServer({ listen, tls });
  */
 export function tlsFromFiles(files: TlsFiles): FileTlsSource {
-  let material = read(files);
+  // Read twice where they were just being replaced.
+  let material = readIfUsable(files) ?? read(files);
   const listeners = new Set<() => void>();
   let timer: NodeJS.Timeout | undefined;
   const look = () => {

@@ -1,5 +1,10 @@
 import { DataKeys } from "@emporium/database";
-import { type FileTlsSource, type SheddingLimits, tlsFromEnvironment } from "@emporium/grpc";
+import {
+  type FileTlsSource,
+  type ServerLimits,
+  type SheddingLimits,
+  tlsFromEnvironment,
+} from "@emporium/grpc";
 import { type Clock, listenAddress, type Logger, readBy, readEnvironment } from "@emporium/runtime";
 import { z } from "zod";
 import { type FaultPoint, faultsFrom } from "./fault-points.js";
@@ -32,6 +37,8 @@ export interface CheckoutConfig {
   shutdownGraceMs: number;
   /** Where they differ from the engine's limits for new calls. */
   shedding?: Partial<SheddingLimits>;
+  /** Where they differ from the engine's limits for a peer. */
+  limits?: Partial<ServerLimits>;
   /** How the sagas are driven, where it differs from `defaultSagaSettings`. */
   saga?: Partial<SagaSettings>;
   /** What `tok_slow` of the payment simulator takes; 2 s where absent. */
@@ -91,7 +98,7 @@ const Environment = z.object({
   OIDC_AUDIENCE: z.string().min(1).default("emporium"),
   OIDC_CLIENT_KEY_FILE: z.string("a PEM file with the service's key for the issuer").min(1),
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: "a postgresql:// URL" }),
-  NATS_URL: z.string("one nats:// URL, or several with commas between").min(1),
+  NATS_URL: z.string("one tls:// URL, or several with commas between").min(1),
   EVENT_PREFIX: z
     .string()
     .regex(/^[A-Za-z0-9_-]+$/, "letters, digits, - and _")

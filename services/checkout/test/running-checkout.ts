@@ -45,12 +45,13 @@ export class RunningCheckout {
   /** Prepares all but checkout itself; everything ends with the stack. */
   static async prepare(stack: AsyncDisposableStack): Promise<RunningCheckout> {
     const { by, freshDatabase, freshPrefix, natsUrl, oidc, tls } = await testInfrastructure();
+    const ordersTls = await tls("orders");
     const faults = new Faults();
     const warehouse = new Warehouse(faults);
     const orderBook = new OrderBook(faults);
     const [inventoryAddress, ordersAddress] = await Promise.all([
       serve(stack, InventoryService, warehouse.service, await tls("inventory")),
-      serve(stack, OrderService, orderBook.service, await tls("orders")),
+      serve(stack, OrderService, orderBook.service, ordersTls),
     ]);
     const nats = { servers: natsUrl, prefix: freshPrefix() };
     const [databaseUrl, ordersUrl] = await Promise.all(
@@ -58,7 +59,14 @@ export class RunningCheckout {
     );
     const database = stack.use(await openDatabase(databaseUrl!));
     const orders = stack.use(await openDatabase(ordersUrl!));
-    const events = stack.use(await Events.connect({ ...nats, source: "orders", database: orders }));
+    const events = stack.use(
+      await Events.connect({
+        ...nats,
+        nats: { tls: ordersTls.files },
+        source: "orders",
+        database: orders,
+      }),
+    );
     events.startRelay();
     const config: CheckoutConfig = {
       listen: { host: "127.0.0.1", port: 0 },

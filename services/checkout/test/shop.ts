@@ -56,13 +56,14 @@ export class Shop {
 
   /** Opens a shop that has tea and cups; all of it ends with the stack. */
   static async open(stack: AsyncDisposableStack): Promise<Shop> {
-    const { freshDatabase, freshPrefix, natsUrl } = await testInfrastructure();
+    const { certificates, freshDatabase, freshPrefix, natsUrl } = await testInfrastructure();
     const url = await freshDatabase("checkout");
     await migrate({ url, schema: schema.schemaPath, migrations: schema.migrationsPath });
     const database = stack.use(await openDatabase(url));
     const events = stack.use(
       await Events.connect({
         servers: natsUrl,
+        nats: { tls: await certificates.filesOf("checkout") },
         prefix: freshPrefix(),
         source: "checkout",
         database,

@@ -1,4 +1,9 @@
-import { type FileTlsSource, type SheddingLimits, tlsFromEnvironment } from "@emporium/grpc";
+import {
+  type FileTlsSource,
+  type ServerLimits,
+  type SheddingLimits,
+  tlsFromEnvironment,
+} from "@emporium/grpc";
 import { type Clock, listenAddress, readEnvironment } from "@emporium/runtime";
 import { z } from "zod";
 
@@ -28,6 +33,8 @@ export interface InventoryConfig {
   shutdownGraceMs: number;
   /** Where they differ from the engine's limits for new calls. */
   shedding?: Partial<SheddingLimits>;
+  /** Where they differ from the engine's limits for a peer. */
+  limits?: Partial<ServerLimits>;
   /** How long a reservation holds its units, in milliseconds; 15 minutes unless given. */
   reservationTtlMs?: number;
   /** Milliseconds between two sweeps for reservations whose time is over; 5 seconds unless given. */
@@ -55,7 +62,7 @@ const Environment = z.object({
   OIDC_ISSUER_URL: z.url("the https:// URL of an OpenID Connect issuer"),
   OIDC_AUDIENCE: z.string().min(1).default("emporium"),
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: "a postgresql:// URL" }),
-  NATS_URL: z.string("one nats:// URL, or several with commas between").min(1),
+  NATS_URL: z.string("one tls:// URL, or several with commas between").min(1),
   EVENT_PREFIX: z
     .string()
     .regex(/^[a-z0-9-]+$/, "small letters, digits and hyphens")

@@ -43,7 +43,13 @@ export async function create(config: InventoryConfig): Promise<RunningService> {
     }),
   );
   const events = parts.use(
-    await Events.connect({ ...config.nats, source: "inventory", database, logger: log }),
+    await Events.connect({
+      ...config.nats,
+      nats: { tls: config.tls.files },
+      source: "inventory",
+      database,
+      logger: log,
+    }),
   );
   const verifier = parts.use(
     new TokenVerifier({
@@ -58,6 +64,7 @@ export async function create(config: InventoryConfig): Promise<RunningService> {
     graceMs: config.shutdownGraceMs,
     ...(config.shedding && { shedding: config.shedding }),
     interceptors: [contractAccess({ verifier })],
+    ...(config.limits && { limits: config.limits }),
     dependencies: {
       issuer: () => verifier.ready(),
       postgres: (signal) => database.ping(signal),

@@ -17,7 +17,7 @@ import { stockUp } from "./made-up.js";
 const patience = { timeout: 15_000, interval: 50 };
 
 const { by, oidc, tls } = await testInfrastructure();
-const [own, caller] = await Promise.all([tls("inventory"), tls("checkout")]);
+const own = await tls("inventory");
 
 function configFor(databaseUrl: string, servers: string): InventoryConfig {
   return {
@@ -25,7 +25,7 @@ function configFor(databaseUrl: string, servers: string): InventoryConfig {
     tls: own,
     oidc: oidc("inventory"),
     databaseUrl,
-    nats: { servers, prefix: "shop" },
+    nats: { servers, prefix: "emporium" },
     currency: "GBP",
     logLevel: "silent",
     shutdownGraceMs: 1_000,
@@ -34,12 +34,14 @@ function configFor(databaseUrl: string, servers: string): InventoryConfig {
 
 test("inventory starts before Postgres and NATS do, and serves as soon as Postgres is there", async () => {
   await using infrastructure = await bootInfrastructure({ durable: false });
-  const { postgres, nats } = infrastructure;
+  const { postgres, nats, certificates } = infrastructure;
   const url = await postgres.databases.create("inventory");
   await migrate({ url, schema: schema.schemaPath, migrations: schema.migrationsPath });
   await Promise.all([postgres.stop(), nats.stop()]);
 
-  await using inventory = await create(configFor(url, nats.url));
+  const tls = await certificates.sourceOf("inventory");
+  await using inventory = await create({ ...configFor(url, nats.url), tls });
+  const caller = await certificates.sourceOf("checkout");
   const address = `dns:///${inventory.address}`;
   const options = { address, tls: { source: caller, server: "inventory" } };
   using health = createGrpcClient(Health, options);
@@ -66,10 +68,12 @@ test("inventory starts before Postgres and NATS do, and serves as soon as Postgr
 
 test("while Postgres is away callers hear that it is worth to ask again, and nothing more", async () => {
   await using infrastructure = await bootInfrastructure({ durable: false });
-  const { postgres, nats } = infrastructure;
+  const { postgres, nats, certificates } = infrastructure;
   const url = await postgres.databases.create("inventory");
   await migrate({ url, schema: schema.schemaPath, migrations: schema.migrationsPath });
-  await using inventory = await create(configFor(url, nats.url));
+  const tls = await certificates.sourceOf("inventory");
+  await using inventory = await create({ ...configFor(url, nats.url), tls });
+  const caller = await certificates.sourceOf("checkout");
   const address = `dns:///${inventory.address}`;
   using client = createGrpcClient(InventoryService, {
     address,

@@ -34,10 +34,11 @@ afterAll(() => stack.disposeAsync());
 
 /** The outbox of the orders service; inventory's own tables have the same one. */
 async function openOrders() {
-  const { freshDatabase } = await testInfrastructure();
+  const { freshDatabase, certificates } = await testInfrastructure();
   const database = await openTables(await freshDatabase("orders"), stack);
   const stream = { duplicateWindowMs: 100 };
-  const options = { ...warehouse.nats, source: "orders", database, stream } as const;
+  const nats = { tls: await certificates.filesOf("orders") };
+  const options = { ...warehouse.nats, nats, source: "orders", database, stream } as const;
   stack.use(await Events.connect(options)).startRelay();
   return database;
 }

@@ -3,6 +3,7 @@ import { WatchStockRequestSchema, type WatchStockResponse } from "@emporium/cont
 import { BadRequestSchema } from "@emporium/contracts/google/rpc";
 import { Events } from "@emporium/events";
 import { findDetail, reasonOf } from "@emporium/grpc";
+import { testInfrastructure } from "@emporium/local/test";
 import { newId } from "@emporium/runtime";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Catalogue } from "../src/catalogue.js";
@@ -128,7 +129,10 @@ test("revisions only rise, and the last one is the level in the end", async () =
 test("a reader who is slower than the changes gets the latest level, not all that were before", async () => {
   await stockUp(client, { slow: 50 });
   const { database, nats, clock } = warehouse;
-  await using events = await Events.connect({ ...nats, source: "inventory", database });
+  const { certificates } = await testInfrastructure();
+  const credentials = { tls: await certificates.filesOf("inventory") };
+  const options = { ...nats, nats: credentials, source: "inventory", database } as const;
+  await using events = await Events.connect(options);
   const settings = { clock, currency: "GBP", reservationTtlMs: 1000 };
   const stockWatch = new StockWatch(database, events, new Catalogue(database, settings));
   const leave = new AbortController();

@@ -1,5 +1,10 @@
 import { DataKeys } from "@emporium/database";
-import { type FileTlsSource, type SheddingLimits, tlsFromEnvironment } from "@emporium/grpc";
+import {
+  type FileTlsSource,
+  type ServerLimits,
+  type SheddingLimits,
+  tlsFromEnvironment,
+} from "@emporium/grpc";
 import { type Clock, listenAddress, readBy, readEnvironment } from "@emporium/runtime";
 import { z } from "zod";
 
@@ -31,6 +36,8 @@ export interface OrdersConfig {
   shutdownGraceMs: number;
   /** When new calls are refused rather than served late, where it differs from the engine's limits. */
   shedding?: Partial<SheddingLimits>;
+  /** Where they differ from the engine's limits for a peer. */
+  limits?: Partial<ServerLimits>;
   /** Where orders get their time from; the system's clock where none is given. */
   clock?: Clock;
 }
@@ -47,7 +54,7 @@ export interface Settings {
 /** Under which token Nest knows the `Settings`. */
 export const SETTINGS = Symbol("Settings");
 
-const NATS_URLS = "one nats:// URL, or several with commas between";
+const NATS_URLS = "one tls:// URL, or several with commas between";
 
 const Environment = z.object({
   GRPC_LISTEN_ADDR: listenAddress.prefault("127.0.0.1:50051"),

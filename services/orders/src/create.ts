@@ -41,7 +41,13 @@ export async function create(config: OrdersConfig): Promise<RunningService> {
     }),
   );
   const events = parts.use(
-    await Events.connect({ ...config.nats, source: name, database, logger: log }),
+    await Events.connect({
+      ...config.nats,
+      nats: { tls: config.tls.files },
+      source: name,
+      database,
+      logger: log,
+    }),
   );
   const verifier = parts.use(
     new TokenVerifier({
@@ -56,6 +62,7 @@ export async function create(config: OrdersConfig): Promise<RunningService> {
     graceMs: config.shutdownGraceMs,
     ...(config.shedding && { shedding: config.shedding }),
     interceptors: [contractAccess({ verifier })],
+    ...(config.limits && { limits: config.limits }),
     dependencies: {
       issuer: () => verifier.ready(),
       postgres: (signal) => database.ping(signal),

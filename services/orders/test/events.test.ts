@@ -5,6 +5,7 @@ import {
   OrderCancelledSchema,
   OrderPlacedSchema,
 } from "@emporium/contracts/orders/v1";
+import { testInfrastructure } from "@emporium/local/test";
 import { Events, type FeedEvent } from "@emporium/events";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { back, line, orderRequest, returnRequest } from "./requests.js";
@@ -18,8 +19,14 @@ const parts = new AsyncDisposableStack();
 
 beforeAll(async () => {
   shop = parts.use(await runOrders());
+  const { certificates } = await testInfrastructure();
   const other = parts.use(
-    await Events.connect({ ...shop.nats, source: "inventory", database: shop.database }),
+    await Events.connect({
+      ...shop.nats,
+      nats: { tls: await certificates.filesOf("inventory") },
+      source: "inventory",
+      database: shop.database,
+    }),
   );
   const ready = Promise.withResolvers<void>();
   parts.use(

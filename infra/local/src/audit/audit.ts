@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { OrderService } from "@emporium/contracts/orders/v1";
-import { openDeadLetters } from "@emporium/events";
+import { openLetters } from "../dlq/open.js";
 import type { Shop } from "../shop/shop.js";
 import type { ServiceName } from "../shop/services.js";
 import { type Difference, Differences } from "./differences.js";
@@ -11,7 +11,10 @@ import { readTables, type ShopTables } from "./read.js";
 import { checkStock, type StockTotals } from "./stock.js";
 
 /** Where the books of a shop are. */
-export type AuditedShop = Pick<Shop, "client" | "databaseUrls" | "natsUrl" | "eventPrefix">;
+export type AuditedShop = Pick<
+  Shop,
+  "certificates" | "client" | "databaseUrls" | "natsUrl" | "eventPrefix"
+>;
 
 /** What an audit found. */
 export interface AuditReport {
@@ -61,9 +64,9 @@ async function auditOnce(shop: AuditedShop): Promise<AuditReport> {
 }
 
 /** Dead letters, by consumer. */
-async function countLetters({ natsUrl, eventPrefix }: AuditedShop): Promise<Map<string, number>> {
+async function countLetters(shop: AuditedShop): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
-  await using letters = await openDeadLetters({ servers: natsUrl, prefix: eventPrefix });
+  await using letters = await openLetters(shop);
   for await (const { consumer } of letters.list())
     counts.set(consumer, (counts.get(consumer) ?? 0) + 1);
   return counts;

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
-import { type DeadLetter, openDeadLetters, type Source } from "@emporium/events";
+import type { DeadLetter, Source } from "@emporium/events";
 import { ConfigurationError } from "@emporium/runtime";
+import { openLetters } from "../dlq/open.js";
 import { describe, printedLetter, printedList, summarize } from "../dlq/printed.js";
 import { serviceNames } from "../shop/services.js";
 import { runCommand } from "./run-command.js";
@@ -29,7 +30,7 @@ await runCommand(usage, async () => {
   const [verb, ...ids] = positionals;
   const shop = await findRunningShop(shopSettings().directory);
   if (!shop) throw new Error("No shop runs here: npm start, or set EMPORIUM_DIR");
-  await using office = await openDeadLetters({ servers: shop.natsUrl, prefix: shop.eventPrefix });
+  await using office = await openLetters(shop);
   const filter = { ...(source && { source: sourceOf(source) }), ...(consumer && { consumer }) };
   const letters = await Array.fromAsync(office.list(filter));
   const tell = (report: unknown, text: string) => console.log(json ? JSON.stringify(report) : text);

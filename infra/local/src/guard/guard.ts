@@ -58,7 +58,7 @@ export class Guard implements AsyncDisposable {
   /** Starts a process; where that fails, it has `ended` at once. */
   spawn(command: Command): GuardedProcess {
     const id = this.#nextId++;
-    const guarded = new GuardedProcess(command, () => this.#send({ kind: "stop", id }));
+    const guarded = new GuardedProcess(command, (kind) => this.#send({ kind, id }));
     this.#processes.set(id, guarded);
     if (this.#guard.connected) this.#send({ kind: "spawn", id, command });
     else guarded.abandon();

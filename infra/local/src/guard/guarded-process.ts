@@ -20,15 +20,15 @@ export class GuardedProcess {
   /** Who it is, for later runs; `undefined` before it runs. */
   recorded: RecordedProcess | undefined;
   readonly #command: Command;
-  readonly #requestStop: () => void;
+  readonly #ask: (what: "reload" | "stop") => void;
   readonly #lost = Promise.withResolvers<never>();
   readonly #ended = Promise.withResolvers<Ending>();
   #isStopping = false;
   readonly #listeners = new Set<(line: string) => void>();
 
-  constructor(command: Command, requestStop: () => void) {
+  constructor(command: Command, ask: (what: "reload" | "stop") => void) {
     this.#command = command;
-    this.#requestStop = requestStop;
+    this.#ask = ask;
     this.ended = this.#ended.promise;
     this.lost = this.#lost.promise;
     this.lost.catch(() => undefined);
@@ -61,10 +61,15 @@ export class GuardedProcess {
     return found;
   }
 
+  /** Has it read its configuration again (SIGHUP). Windows knows no such thing, so nothing happens. */
+  reload(): void {
+    if (process.platform !== "win32") this.#ask("reload");
+  }
+
   /** Stops it as its command says; resolves when it has ended. */
   async stop(): Promise<Ending> {
     this.#isStopping = true;
-    this.#requestStop();
+    this.#ask("stop");
     return this.ended;
   }
 

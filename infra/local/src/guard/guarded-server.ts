@@ -38,6 +38,11 @@ export class GuardedServer implements Server {
     await this.#running.stop();
   }
 
+  /** Has it read its configuration and certificate again, if it runs. */
+  reload(): void {
+    this.#running.reload();
+  }
+
   async start(): Promise<void> {
     this.#running = await this.#launch();
   }

@@ -105,6 +105,8 @@ process.on("message", (message: ToGuard) => {
   if (message.kind === "stop") {
     const child = children.get(message.id);
     if (child) void stop(child);
+  } else if (message.kind === "reload") {
+    children.get(message.id)?.process.kill("SIGHUP");
   } else if (!leaving) {
     try {
       start(message.id, message.command);

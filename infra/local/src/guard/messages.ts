@@ -24,7 +24,9 @@ export interface Command {
 
 /** From the runner to its guard. When the channel ends, the guard stops everything. */
 export type ToGuard =
-  { kind: "spawn"; id: number; command: Command } | { kind: "stop"; id: number };
+  | { kind: "spawn"; id: number; command: Command }
+  | { kind: "reload"; id: number }
+  | { kind: "stop"; id: number };
 
 /** From the guard to its runner. */
 export type FromGuard =

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { cpSync } from "node:fs";
+import { chownSync, cpSync, readFileSync, writeFileSync } from "node:fs";
 import { chmod, chown, lchown, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { TlsFiles } from "@emporium/grpc";
 import type { Guard } from "../guard/guard.js";
 import { endedTooEarly } from "../guard/guarded-process.js";
 import { stateDirectory } from "../project.js";
@@ -44,6 +45,20 @@ export async function openCluster(folder: string, tools: ClusterTools): Promise<
   });
   const password = await readFile(join(folder, "password"), "utf8");
   return { data: join(folder, "data"), password };
+}
+
+/** Takes nobody in but by password and TLS, with this certificate. */
+export function secure(data: string, files: TlsFiles, account?: Account): void {
+  const contents = {
+    "pg_hba.conf": "hostssl all all 127.0.0.1/32 scram-sha-256\n",
+    "server.crt": readFileSync(files.certFile),
+    "server.key": readFileSync(files.keyFile),
+  };
+  for (const [name, content] of Object.entries(contents)) {
+    const path = join(data, name);
+    writeFileSync(path, content, { mode: 0o600 });
+    if (account) chownSync(path, account.uid, account.gid);
+  }
 }
 
 async function initialize(folder: string, tools: ClusterTools): Promise<void> {

@@ -6,21 +6,26 @@ import { Client } from "pg";
  * it. A role's password follows from the superuser's, so that whoever knows that finds every address.
  *
  * @example
- * const url = await new Databases(15432, password).create("orders");
+ * const url = await new Databases(15432, password, caFile).create("orders");
  */
 export class Databases {
   readonly port: number;
   /** Of the superuser `postgres`. */
   readonly password: string;
+  /** The authority that has signed the server's certificate, PEM. */
+  readonly caFile: string;
 
-  constructor(port: number, password: string) {
+  constructor(port: number, password: string, caFile: string) {
     this.port = port;
     this.password = password;
+    this.caFile = caFile;
   }
 
   /** Address of a database that is there or will be. */
   url(name: string): string {
-    return `postgresql://${name}:${this.#passwordOf(name)}@127.0.0.1:${this.port}/${name}`;
+    const tls = new URLSearchParams({ sslmode: "verify-full", sslrootcert: this.caFile });
+    const place = `127.0.0.1:${this.port}/${name}?${tls.toString()}`;
+    return `postgresql://${name}:${this.#passwordOf(name)}@${place}`;
   }
 
   /**

@@ -1,9 +1,10 @@
+import type { TlsFiles } from "@emporium/grpc";
 import type { Guard } from "../guard/guard.js";
 import { GuardedServer } from "../guard/guarded-server.js";
 import { launchOnPort } from "../ports.js";
 import { postgresAccount } from "./account.js";
 import { postgresBinaries } from "./binaries.js";
-import { openCluster } from "./cluster.js";
+import { openCluster, secure } from "./cluster.js";
 import { Databases } from "./databases.js";
 import { clearPredecessor } from "./predecessor.js";
 
@@ -22,6 +23,8 @@ export interface PostgresOptions {
   port?: number | undefined;
   /** Whether commits reach the disk. */
   durable: boolean;
+  /** Its certificate; it speaks nothing but TLS. */
+  tlsFiles: TlsFiles;
   /** A file for its log. */
   log: string;
 }
@@ -29,13 +32,22 @@ export interface PostgresOptions {
 /** A Postgres server that runs for us. */
 export class Postgres extends GuardedServer {
   readonly databases: Databases;
+  readonly #installCertificate: () => void;
 
   constructor(
     databases: Databases,
+    installCertificate: () => void,
     ...[running, launch]: ConstructorParameters<typeof GuardedServer>
   ) {
     super(running, launch);
     this.databases = databases;
+    this.#installCertificate = installCertificate;
+  }
+
+  /** Shows the certificate that is in the files now to new connections. */
+  renew(): void {
+    this.#installCertificate();
+    this.reload();
   }
 }
 
@@ -43,14 +55,16 @@ export class Postgres extends GuardedServer {
  * Starts Postgres and waits until it takes connections.
  *
  * @example
- * const postgres = await startPostgres({ guard, folder, durable: true, log });
+ * const postgres = await startPostgres({ guard, folder, tlsFiles, durable: true, log });
  * const url = await postgres.databases.create("orders");
  */
 export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
   const account = postgresAccount();
   const binaries = await postgresBinaries(account);
   const { data, password } = await openCluster(options.folder, { ...options, binaries, account });
+  const install = () => secure(data, options.tlsFiles, account);
   const launch = async (port: number) => {
+    install();
     await clearPredecessor(data, { stopSignal: "SIGINT", graceMs: GRACE_MS });
     const server = options.guard.spawn({
       name: "postgres",
@@ -67,13 +81,15 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
     return server;
   };
   const { port, running } = await launchOnPort(launch, options.port);
-  return new Postgres(new Databases(port, password), running, () => launch(port));
+  const databases = new Databases(port, password, options.tlsFiles.caFile);
+  return new Postgres(databases, install, running, () => launch(port));
 }
 
 /** https://www.postgresql.org/docs/18/runtime-config.html */
 function settings(durable: boolean): string[] {
   const values = {
     listen_addresses: "127.0.0.1",
+    ssl: "on",
     unix_socket_directories: "",
     // Every test file, and every replica of every service, brings a pool of its own.
     max_connections: 400,
