@@ -1,7 +1,7 @@
 import { ItemsReturnedSchema, OrderCancelledSchema } from "@emporium/contracts/orders/v1";
 import { Database, isAway } from "@emporium/database";
 import { Events, on } from "@emporium/events";
-import { GrpcModule, GrpcServer } from "@emporium/grpc";
+import { drillInterceptors, GrpcModule, GrpcServer } from "@emporium/grpc";
 import {
   attachToken,
   contractAccess,
@@ -9,11 +9,10 @@ import {
   OwnTokens,
   TokenVerifier,
 } from "@emporium/identity";
-import { createLogger, nestLogger, systemClock } from "@emporium/runtime";
+import { createLogger, type Logger, nestLogger, noFaults, systemClock } from "@emporium/runtime";
 import { NestFactory } from "@nestjs/core";
 import { CheckoutModule } from "./checkout.module.js";
-import { type CheckoutConfig, defaultSagaSettings } from "./config.js";
-import { noFaults } from "./fault-points.js";
+import { type CheckoutConfig, defaultSagaSettings, type Settings } from "./config.js";
 import { PrismaClient } from "./generated/prisma/client.js";
 import { PaymentSimulator } from "./payment/simulator.js";
 import { Refunds } from "./refunds.js";
@@ -58,7 +57,13 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
     );
   const database = await open(name, DATABASE_CONNECTIONS);
   const events = parts.use(
-    await Events.connect({ ...config.nats, source: name, database, logger: log }),
+    await Events.connect({
+      ...config.nats,
+      source: name,
+      database,
+      logger: log,
+      atFaultPoint: config.faultPoint,
+    }),
   );
   const verifier = parts.use(
     new TokenVerifier({
@@ -72,7 +77,7 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
     ...(config.probes && { probes: config.probes }),
     graceMs: config.shutdownGraceMs,
     ...(config.shedding && { shedding: config.shedding }),
-    interceptors: [contractAccess({ verifier })],
+    interceptors: [...drillInterceptors(config.faultPoint), contractAccess({ verifier })],
     dependencies: {
       issuer: () => verifier.ready(),
       postgres: (signal) => database.ping(signal),
@@ -88,15 +93,7 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
     log,
   });
   const { inventoryAddress, ordersAddress } = config;
-  const settings = {
-    clock: config.clock ?? systemClock,
-    currency: config.currency,
-    saga: { ...defaultSagaSettings, ...config.saga },
-    slowPaymentMs: config.slowPaymentMs ?? 2_000,
-    shutdownGraceMs: config.shutdownGraceMs,
-    faultPoint: config.faultPoint ?? noFaults,
-    log,
-  };
+  const settings = settingsOf(config, log);
   // With connections of its own, as the system apart that it stands for: a consumer that holds all
   // of the service's still finds one for the refund that it waits for.
   const ledger = await open("payment-simulator", LEDGER_CONNECTIONS);
@@ -122,6 +119,18 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
   parts.use(await payBack(events, app.get(Refunds)));
   const running = parts.move();
   return { name, address: server.address, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+function settingsOf(config: CheckoutConfig, log: Logger): Settings {
+  return {
+    clock: config.clock ?? systemClock,
+    currency: config.currency,
+    saga: { ...defaultSagaSettings, ...config.saga },
+    slowPaymentMs: config.slowPaymentMs ?? 2_000,
+    shutdownGraceMs: config.shutdownGraceMs,
+    faultPoint: config.faultPoint ?? noFaults,
+    log,
+  };
 }
 
 /** Takes in what orders tells of money that is due. */

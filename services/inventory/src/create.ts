@@ -1,7 +1,7 @@
 import { ItemsReturnedSchema, OrderCancelledSchema } from "@emporium/contracts/orders/v1";
 import { Database, isAway } from "@emporium/database";
 import { Events, on } from "@emporium/events";
-import { GrpcModule, GrpcServer } from "@emporium/grpc";
+import { drillInterceptors, GrpcModule, GrpcServer } from "@emporium/grpc";
 import { contractAccess, IssuerAway, TokenVerifier } from "@emporium/identity";
 import { createLogger, nestLogger, systemClock } from "@emporium/runtime";
 import { NestFactory } from "@nestjs/core";
@@ -43,7 +43,13 @@ export async function create(config: InventoryConfig): Promise<RunningService> {
     }),
   );
   const events = parts.use(
-    await Events.connect({ ...config.nats, source: "inventory", database, logger: log }),
+    await Events.connect({
+      ...config.nats,
+      source: "inventory",
+      database,
+      logger: log,
+      atFaultPoint: config.faultPoint,
+    }),
   );
   const verifier = parts.use(
     new TokenVerifier({
@@ -57,7 +63,7 @@ export async function create(config: InventoryConfig): Promise<RunningService> {
     ...(config.probes && { probes: config.probes }),
     graceMs: config.shutdownGraceMs,
     ...(config.shedding && { shedding: config.shedding }),
-    interceptors: [contractAccess({ verifier })],
+    interceptors: [...drillInterceptors(config.faultPoint), contractAccess({ verifier })],
     dependencies: {
       issuer: () => verifier.ready(),
       postgres: (signal) => database.ping(signal),

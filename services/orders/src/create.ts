@@ -1,6 +1,6 @@
 import { Database, isAway } from "@emporium/database";
 import { Events } from "@emporium/events";
-import { GrpcModule, GrpcServer } from "@emporium/grpc";
+import { drillInterceptors, GrpcModule, GrpcServer } from "@emporium/grpc";
 import {
   attachToken,
   contractAccess,
@@ -41,7 +41,13 @@ export async function create(config: OrdersConfig): Promise<RunningService> {
     }),
   );
   const events = parts.use(
-    await Events.connect({ ...config.nats, source: name, database, logger: log }),
+    await Events.connect({
+      ...config.nats,
+      source: name,
+      database,
+      logger: log,
+      atFaultPoint: config.faultPoint,
+    }),
   );
   const verifier = parts.use(
     new TokenVerifier({
@@ -55,7 +61,7 @@ export async function create(config: OrdersConfig): Promise<RunningService> {
     ...(config.probes && { probes: config.probes }),
     graceMs: config.shutdownGraceMs,
     ...(config.shedding && { shedding: config.shedding }),
-    interceptors: [contractAccess({ verifier })],
+    interceptors: [...drillInterceptors(config.faultPoint), contractAccess({ verifier })],
     dependencies: {
       issuer: () => verifier.ready(),
       postgres: (signal) => database.ping(signal),
