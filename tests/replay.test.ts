@@ -28,3 +28,24 @@ test("a real day of orders, 32 at once, ends with books that balance to the penn
   expect(report.turnover).toBe("44315.73");
   expect(report.units).toEqual({ loaded: 358_751, sold: 23_144, returned: 182 });
 }, 120_000);
+
+test("the same day comes to the same penny while processes are killed", async () => {
+  await using shop = await bootShop({
+    backing: await testInfrastructure(),
+    processes: true,
+    logLevel: "silent",
+    replicas: { checkout: 2 },
+  });
+  const report = await runReplay({
+    file: join(projectDirectory, "data/online-retail-2010-12.csv.gz"),
+    concurrency: 4,
+    days: 1,
+    shop,
+    kill: shop.replicas,
+  });
+  expect(report.proof).toMatchObject({ holds: true, differences: [], wrong: [] });
+  expect(report.orders).toMatchObject({ accepted: 120, rejected: 17 });
+  expect(report.turnover).toBe("44315.73");
+  expect(report.units).toEqual({ loaded: 358_751, sold: 23_144, returned: 182 });
+  expect(report.kills).toBeGreaterThan(0);
+}, 300_000);

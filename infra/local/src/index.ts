@@ -9,6 +9,7 @@ export { readSales, type SaleLine } from "./catalogue/sales.js";
 export { stockShop, type Delivery } from "./catalogue/stock-shop.js";
 export { runCommand, say } from "./commands/run-command.js";
 export { askedToStop } from "./commands/shutdown.js";
+export type { Server } from "./guard/guarded-server.js";
 export {
   bootInfrastructure,
   type Infrastructure,

@@ -40,7 +40,7 @@ export interface EventsOptions<Client extends PrismaClientLike> {
   /** How long published rows stay in the outbox, in milliseconds; 7 days if not given. */
   outboxRetentionMs?: number;
   /** For tests of crashes; see `FaultPoint`. */
-  atFaultPoint?: AtFaultPoint;
+  atFaultPoint?: AtFaultPoint | undefined;
 }
 
 export interface ConsumeOptions<Client extends PrismaClientLike> {

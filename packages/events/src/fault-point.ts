@@ -3,11 +3,14 @@
  * is given `atFaultPoint`: a promise that never settles is a process that died there, one that
  * settles late is a process that was stopped for a while.
  */
-export type FaultPoint =
-  | "relay.claimed"
-  | "relay.published"
-  | "consumer.received"
-  | "consumer.applied"
-  | "consumer.buried";
+export const EVENT_FAULT_POINTS = [
+  "relay.claimed",
+  "relay.published",
+  "consumer.received",
+  "consumer.applied",
+  "consumer.buried",
+] as const;
+
+export type FaultPoint = (typeof EVENT_FAULT_POINTS)[number];
 
 export type AtFaultPoint = (point: FaultPoint) => Promise<void> | void;

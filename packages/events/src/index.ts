@@ -9,7 +9,7 @@ export {
 } from "./dead-letters.js";
 export type { EventMeta } from "./envelope.js";
 export { Events, type ConsumeOptions, type EventsOptions } from "./events.js";
-export type { AtFaultPoint, FaultPoint } from "./fault-point.js";
+export { EVENT_FAULT_POINTS, type AtFaultPoint, type FaultPoint } from "./fault-point.js";
 export type { Feed, FeedEvent } from "./feed.js";
 export { on, type Handler } from "./handler.js";
 export { UnsupportedServerError, type NatsOptions } from "./link.js";

@@ -36,6 +36,7 @@ export {
   reasonOf,
   shortName,
 } from "./failure.js";
+export { drillInterceptors, faultPointsOf } from "./drill.js";
 export { type Fault, FaultInjection, FAULTS_SWITCH } from "./faults.js";
 export type { Dependency, DependencyCheck, Health } from "./health.js";
 export {

@@ -6,7 +6,6 @@ import { testInfrastructure } from "@emporium/local/test";
 import { ConfigurationError } from "@emporium/runtime";
 import { afterAll, expect, test } from "vitest";
 import { configFromEnvironment, defaultSagaSettings } from "./config.js";
-import { noFaults } from "./fault-points.js";
 
 const directory = mkdtempSync(join(tmpdir(), "config-"));
 const keysFile = join(directory, "data-keys.json");
@@ -45,7 +44,6 @@ test("what is not set has the shop's usual value", () => {
     shutdownGraceMs: 10_000,
     saga: defaultSagaSettings,
     slowPaymentMs: 2_000,
-    faultPoint: noFaults,
   });
 });
 

@@ -5,9 +5,17 @@ import {
   type SheddingLimits,
   tlsFromEnvironment,
 } from "@emporium/grpc";
-import { type Clock, listenAddress, type Logger, readBy, readEnvironment } from "@emporium/runtime";
+import {
+  type Clock,
+  type FaultPoint,
+  faultPointsFrom,
+  listenAddress,
+  type Logger,
+  readBy,
+  readEnvironment,
+} from "@emporium/runtime";
 import { z } from "zod";
-import { type FaultPoint, faultsFrom } from "./fault-points.js";
+import { type FaultPointName, faultPoints } from "./fault-points.js";
 
 /** What one process of the service is started with. Times are in milliseconds. */
 export interface CheckoutConfig {
@@ -44,7 +52,7 @@ export interface CheckoutConfig {
   /** What `tok_slow` of the payment simulator takes; 2 s where absent. */
   slowPaymentMs?: number;
   /** Called at the named places of the saga; nothing happens there where absent. */
-  faultPoint?: FaultPoint;
+  faultPoint?: FaultPoint | undefined;
   /** Where rules get the time from; the system's clock where absent. */
   clock?: Clock;
 }
@@ -81,12 +89,14 @@ export interface Settings {
   saga: SagaSettings;
   slowPaymentMs: number;
   shutdownGraceMs: number;
-  faultPoint: FaultPoint;
+  faultPoint: FaultPoint<FaultPointName>;
   log: Logger;
 }
 
 /** Under which token Nest knows the `Settings`. */
 export const SETTINGS = Symbol("Settings");
+
+const PLACES = "places of the saga, such as after-reserve=kill,before-capture=stop@3";
 
 const milliseconds = (fallback: number) =>
   z.coerce.number("milliseconds").int().positive().default(fallback);
@@ -123,15 +133,7 @@ const Environment = z.object({
   SAGA_CALL_MS: milliseconds(defaultSagaSettings.callMs),
   PAYMENT_AUTHORIZE_MS: milliseconds(defaultSagaSettings.authorizeMs),
   PAYMENT_SLOW_MS: milliseconds(2_000),
-  FAULT_POINTS: z
-    .string()
-    .default("")
-    .transform((text, context) => {
-      const faultPoint = faultsFrom(text);
-      if (faultPoint) return faultPoint;
-      context.addIssue("places of the saga, such as after-reserve=kill,before-capture=stop@3");
-      return z.NEVER;
-    }),
+  FAULT_POINTS: readBy(PLACES, (text) => faultPointsFrom(text, faultPoints)).optional(),
 });
 
 /** The configuration that the environment describes. Throws `ConfigurationError`. */

@@ -1,7 +1,7 @@
 import { ItemsReturnedSchema, OrderCancelledSchema } from "@emporium/contracts/orders/v1";
 import { Database, isAway } from "@emporium/database";
 import { Events, on } from "@emporium/events";
-import { GrpcModule, GrpcServer } from "@emporium/grpc";
+import { drillInterceptors, GrpcModule, GrpcServer } from "@emporium/grpc";
 import {
   attachToken,
   contractAccess,
@@ -9,11 +9,10 @@ import {
   OwnTokens,
   TokenVerifier,
 } from "@emporium/identity";
-import { createLogger, type Logger, nestLogger, systemClock } from "@emporium/runtime";
+import { createLogger, type Logger, nestLogger, noFaults, systemClock } from "@emporium/runtime";
 import { NestFactory } from "@nestjs/core";
 import { CheckoutModule } from "./checkout.module.js";
 import { type CheckoutConfig, defaultSagaSettings, type Settings } from "./config.js";
-import { noFaults } from "./fault-points.js";
 import { PrismaClient } from "./generated/prisma/client.js";
 import { PaymentSimulator } from "./payment/simulator.js";
 import { Refunds } from "./refunds.js";
@@ -64,6 +63,7 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
       source: name,
       database,
       logger: log,
+      atFaultPoint: config.faultPoint,
     }),
   );
   const verifier = parts.use(
@@ -78,7 +78,7 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
     ...(config.probes && { probes: config.probes }),
     graceMs: config.shutdownGraceMs,
     ...(config.shedding && { shedding: config.shedding }),
-    interceptors: [contractAccess({ verifier })],
+    interceptors: [...drillInterceptors(config.faultPoint), contractAccess({ verifier })],
     ...(config.limits && { limits: config.limits }),
     dependencies: {
       issuer: () => verifier.ready(),

@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
-
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 2_000;
 
@@ -42,7 +40,9 @@ export async function untilKnown<T>(
 
 /** Resolves after so many milliseconds; rejects with the signal's reason if that fires before. */
 export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  await sleep(milliseconds, undefined, { signal }).catch(() => signal.throwIfAborted());
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, milliseconds);
+  await unlessAborted(signal, promise).finally(() => clearTimeout(timer));
 }
 
 /**

@@ -2,10 +2,10 @@ import { type InventoryService, ReservationState } from "@emporium/contracts/inv
 import { CancelReason, type OrderService } from "@emporium/contracts/orders/v2";
 import type { DataKeys } from "@emporium/database";
 import { type Client, reasonOf } from "@emporium/grpc";
-import type { Logger } from "@emporium/runtime";
+import type { FaultPoint, Logger } from "@emporium/runtime";
 import { isAnswer, isNotHeld, isTimeout } from "./answers.js";
 import type { CheckoutRow } from "./checkouts.js";
-import type { Deed, FaultPoint } from "./fault-points.js";
+import type { Deed, FaultPointName } from "./fault-points.js";
 import { orderIdOf, paymentIdOf, reservationIdOf } from "./ids.js";
 import type { Journal } from "./journal.js";
 import { unitsPerSku } from "./lines.js";
@@ -34,7 +34,7 @@ export interface SagaParties {
   callMs: number;
   /** Milliseconds that the provider gets to authorize, all attempts together. */
   authorizeMs: number;
-  faultPoint: FaultPoint;
+  faultPoint: FaultPoint<FaultPointName>;
   log: Logger;
 }
 

@@ -4,8 +4,16 @@ import {
   type SheddingLimits,
   tlsFromEnvironment,
 } from "@emporium/grpc";
-import { type Clock, listenAddress, readEnvironment } from "@emporium/runtime";
+import {
+  type Clock,
+  type FaultPoint,
+  faultPointsFrom,
+  listenAddress,
+  readBy,
+  readEnvironment,
+} from "@emporium/runtime";
 import { z } from "zod";
+import { faultPoints } from "./fault-points.js";
 
 export const DEFAULT_RESERVATION_TTL_MS = 15 * 60_000;
 export const DEFAULT_SWEEP_INTERVAL_MS = 5_000;
@@ -41,6 +49,8 @@ export interface InventoryConfig {
   sweepIntervalMs?: number;
   /** What time it is for business rules; the system's clock unless given. */
   clock?: Clock;
+  /** Called at the named places of the service; nothing happens there where absent. */
+  faultPoint?: FaultPoint | undefined;
 }
 
 /** What the rules of the shop are set to. */
@@ -55,6 +65,8 @@ export const SETTINGS = Symbol("Settings");
 
 const milliseconds = (fallback: number) =>
   z.coerce.number("milliseconds").int().positive().default(fallback);
+
+const PLACES = "places of the service, such as relay.published=kill,after-ReserveStock=stop@3";
 
 const Environment = z.object({
   GRPC_LISTEN_ADDR: listenAddress.prefault("127.0.0.1:50052"),
@@ -75,6 +87,7 @@ const Environment = z.object({
   SHUTDOWN_GRACE_MS: milliseconds(10_000),
   RESERVATION_TTL_MS: milliseconds(DEFAULT_RESERVATION_TTL_MS),
   SWEEP_INTERVAL_MS: milliseconds(DEFAULT_SWEEP_INTERVAL_MS),
+  FAULT_POINTS: readBy(PLACES, (text) => faultPointsFrom(text, faultPoints)).optional(),
 });
 
 /** The configuration that the environment states; throws `ConfigurationError` naming variables. */
@@ -92,5 +105,6 @@ export function configFromEnvironment(environment = process.env): InventoryConfi
     shutdownGraceMs: env.SHUTDOWN_GRACE_MS,
     reservationTtlMs: env.RESERVATION_TTL_MS,
     sweepIntervalMs: env.SWEEP_INTERVAL_MS,
+    faultPoint: env.FAULT_POINTS,
   };
 }

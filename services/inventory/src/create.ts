@@ -1,7 +1,7 @@
 import { ItemsReturnedSchema, OrderCancelledSchema } from "@emporium/contracts/orders/v1";
 import { Database, isAway } from "@emporium/database";
 import { Events, on } from "@emporium/events";
-import { GrpcModule, GrpcServer } from "@emporium/grpc";
+import { drillInterceptors, GrpcModule, GrpcServer } from "@emporium/grpc";
 import { contractAccess, IssuerAway, TokenVerifier } from "@emporium/identity";
 import { createLogger, nestLogger, systemClock } from "@emporium/runtime";
 import { NestFactory } from "@nestjs/core";
@@ -49,6 +49,7 @@ export async function create(config: InventoryConfig): Promise<RunningService> {
       source: "inventory",
       database,
       logger: log,
+      atFaultPoint: config.faultPoint,
     }),
   );
   const verifier = parts.use(
@@ -63,7 +64,7 @@ export async function create(config: InventoryConfig): Promise<RunningService> {
     ...(config.probes && { probes: config.probes }),
     graceMs: config.shutdownGraceMs,
     ...(config.shedding && { shedding: config.shedding }),
-    interceptors: [contractAccess({ verifier })],
+    interceptors: [...drillInterceptors(config.faultPoint), contractAccess({ verifier })],
     ...(config.limits && { limits: config.limits }),
     dependencies: {
       issuer: () => verifier.ready(),

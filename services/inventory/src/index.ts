@@ -1,6 +1,7 @@
 import { join } from "node:path";
 
 export type { InventoryConfig } from "./config.js";
+export { faultPoints } from "./fault-points.js";
 export { create } from "./create.js";
 
 const prisma = join(import.meta.dirname, "../prisma");

@@ -5,8 +5,16 @@ import {
   type SheddingLimits,
   tlsFromEnvironment,
 } from "@emporium/grpc";
-import { type Clock, listenAddress, readBy, readEnvironment } from "@emporium/runtime";
+import {
+  type Clock,
+  type FaultPoint,
+  faultPointsFrom,
+  listenAddress,
+  readBy,
+  readEnvironment,
+} from "@emporium/runtime";
 import { z } from "zod";
+import { faultPoints } from "./fault-points.js";
 
 /** What one process of the service is started with. */
 export interface OrdersConfig {
@@ -40,6 +48,8 @@ export interface OrdersConfig {
   limits?: Partial<ServerLimits>;
   /** Where orders get their time from; the system's clock where none is given. */
   clock?: Clock;
+  /** Called at the named places of the service; nothing happens there where absent. */
+  faultPoint?: FaultPoint | undefined;
 }
 
 /** What the rules of the shop are set to. */
@@ -55,6 +65,8 @@ export interface Settings {
 export const SETTINGS = Symbol("Settings");
 
 const NATS_URLS = "one tls:// URL, or several with commas between";
+
+const PLACES = "places of the service, such as relay.published=kill,after-CreateOrder=stop@3";
 
 const Environment = z.object({
   GRPC_LISTEN_ADDR: listenAddress.prefault("127.0.0.1:50051"),
@@ -86,6 +98,7 @@ const Environment = z.object({
     })
     .default("info"),
   SHUTDOWN_GRACE_MS: z.coerce.number("milliseconds").int().nonnegative().default(10_000),
+  FAULT_POINTS: readBy(PLACES, (text) => faultPointsFrom(text, faultPoints)).optional(),
 });
 
 /** The configuration that the environment describes. Throws `ConfigurationError`. */
@@ -108,5 +121,6 @@ export function configFromEnvironment(environment = process.env): OrdersConfig {
     taxRateBasisPoints: env.SHOP_TAX_RATE_BASIS_POINTS,
     logLevel: env.LOG_LEVEL,
     shutdownGraceMs: env.SHUTDOWN_GRACE_MS,
+    faultPoint: env.FAULT_POINTS,
   };
 }

@@ -1,6 +1,6 @@
 import { Database, isAway } from "@emporium/database";
 import { Events } from "@emporium/events";
-import { GrpcModule, GrpcServer } from "@emporium/grpc";
+import { drillInterceptors, GrpcModule, GrpcServer } from "@emporium/grpc";
 import {
   attachToken,
   contractAccess,
@@ -47,6 +47,7 @@ export async function create(config: OrdersConfig): Promise<RunningService> {
       source: name,
       database,
       logger: log,
+      atFaultPoint: config.faultPoint,
     }),
   );
   const verifier = parts.use(
@@ -61,7 +62,7 @@ export async function create(config: OrdersConfig): Promise<RunningService> {
     ...(config.probes && { probes: config.probes }),
     graceMs: config.shutdownGraceMs,
     ...(config.shedding && { shedding: config.shedding }),
-    interceptors: [contractAccess({ verifier })],
+    interceptors: [...drillInterceptors(config.faultPoint), contractAccess({ verifier })],
     ...(config.limits && { limits: config.limits }),
     dependencies: {
       issuer: () => verifier.ready(),

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import type { SealedColumn } from "@emporium/database";
 
 export type { OrdersConfig } from "./config.js";
+export { faultPoints } from "./fault-points.js";
 export { create, type RunningService } from "./create.js";
 
 /** What the database has sealed; the commands that rotate keys read it. */

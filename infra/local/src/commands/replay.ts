@@ -8,17 +8,19 @@ import { runReplay } from "../replay/run.js";
 import { bootShop } from "../shop/shop.js";
 import { runCommand, say } from "./run-command.js";
 
-const usage = `npm run replay -- [--file PATH] [--concurrency N] [--days N] [--json]
+const usage = `npm run replay -- [--file PATH] [--concurrency N] [--days N] [--kill] [--json]
   Sends the real orders of December 2010 through a fresh shop and proves its books.
   --file         a CSV or CSV.gz with the same columns
   --concurrency  orders under way at once (32)
   --days         only the first days of the file (all)
+  --kill         meanwhile kills a random process every 3 s; the books must be the same
   --json         print the report as one JSON object`;
 
 const options = {
   file: { type: "string", default: join(projectDirectory, "data/online-retail-2010-12.csv.gz") },
   concurrency: { type: "string", default: "32" },
   days: { type: "string", default: "10000" },
+  kill: { type: "boolean", default: false },
   json: { type: "boolean", default: false },
 } as const;
 
@@ -32,7 +34,9 @@ await runCommand(usage, async () => {
   say("A fresh shop opens");
   await using shop = await bootShop({
     processes: true,
-    logLevel: "warn",
+    // Those who call a killed one have much to say.
+    logLevel: values.kill ? "silent" : "warn",
+    ...(values.kill && { replicas: { inventory: 2, orders: 2, checkout: 2 } }),
     onLine: (_, line) => say(line),
   });
   const bar = new SingleBar({
@@ -45,6 +49,7 @@ await runCommand(usage, async () => {
     concurrency,
     days,
     shop,
+    ...(values.kill && { kill: shop.replicas }),
     progress: (done, total) => (done === 0 ? bar.start(total, 0) : bar.update(done)),
   });
   const report = await Promise.race([shop.lost, replaying]).finally(() => bar.stop());

@@ -1,14 +1,18 @@
 import { setTimeout as wait } from "node:timers/promises";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { type Client, ConnectError, findDetail, reasonOf } from "@emporium/grpc";
-import type { CheckoutService } from "@emporium/contracts/checkout/v1";
+import type { CheckoutService, CompleteOrderRequestSchema } from "@emporium/contracts/checkout/v1";
 import { BadRequestSchema, RetryInfoSchema } from "@emporium/contracts/google/rpc";
 import type { InventoryService } from "@emporium/contracts/inventory/v1";
 import { CancelReason, type OrderService, ReturnReason } from "@emporium/contracts/orders/v1";
-import { newId, relatedId } from "@emporium/runtime";
+import { newId } from "@emporium/runtime";
 import { Books } from "./books.js";
 import { type OpenOrder, planReturn, refundIsRight, type ReturnPlan } from "./cancellations.js";
 import { billionths, type Invoice, type InvoiceLine, totalOf } from "./invoices.js";
+
+/** Milliseconds until a call is repeated that got no answer. */
+const AGAIN_MS = 100;
 
 /** The shop, as anybody outside of it sees it. */
 export interface ShopClients {
@@ -38,7 +42,7 @@ export async function replay(
   shop: ShopClients,
   invoices: Invoice[],
   books: Books,
-  { concurrency, progress }: { concurrency: number; progress: () => void },
+  { concurrency, patienceMs, progress }: ReplayPace,
 ): Promise<Tally> {
   const tally: Tally = {
     accepted: 0,
@@ -49,6 +53,7 @@ export async function replay(
     cancellationsRejected: new Map(),
     wrong: [],
   };
+  const patientShop = { ...shop, patienceMs };
   const earlier = new Map<string, Promise<unknown>[]>();
   const open = new Map<string, OpenOrder[]>();
   const work = invoices.values();
@@ -56,8 +61,8 @@ export async function replay(
     // A guest's cancellation cannot be told to be about one order or another.
     const before = invoice.customerId ? (earlier.get(invoice.customerId) ?? []) : [];
     const done = invoice.cancellation
-      ? Promise.all(before).then(() => takeBack(shop, invoice, open, books, tally))
-      : buy(shop, invoice, open, books, tally);
+      ? Promise.all(before).then(() => takeBack(patientShop, invoice, open, books, tally))
+      : buy(patientShop, invoice, open, books, tally);
     earlier.set(invoice.customerId, [...before, done]);
     return done;
   };
@@ -71,27 +76,40 @@ export async function replay(
   return tally;
 }
 
+/** How a replay is sent. */
+export interface ReplayPace {
+  /** Orders under way at once. */
+  concurrency: number;
+  /** Milliseconds for which a call is repeated that gets no answer. */
+  patienceMs: number;
+  /** Told after each order. */
+  progress: () => void;
+}
+
+interface PatientShop extends ShopClients {
+  patienceMs: number;
+}
+
 async function buy(
-  { checkout }: ShopClients,
+  shop: PatientShop,
   invoice: Invoice,
   open: Map<string, OpenOrder[]>,
   books: Books,
   tally: Tally,
 ): Promise<void> {
-  const checkoutId = newId("chk");
-  const quoteId = relatedId("quo", checkoutId);
+  const { checkout, patienceMs } = shop;
+  const quoteId = newId("quo");
   const { customerId, country } = invoice;
   try {
     const lines = priced(invoice.lines);
-    await patiently(() => checkout.createQuote({ quoteId, customerId, lines }));
+    await patiently(() => checkout.createQuote({ quoteId, customerId, lines }), patienceMs);
     const purchase = {
-      checkoutId,
       customerId,
       basket: { case: "quoteId" as const, value: quoteId },
       paymentToken: "tok_approve",
       shippingAddress: { country },
     };
-    const { checkout: done } = await patiently(() => checkout.completeOrder(purchase));
+    const { checkout: done } = await pay(shop, purchase);
     if (billionths(done?.total) !== totalOf(invoice.lines))
       tally.wrong.push(`${invoice.number} came to another total than the file's`);
     const orderId = done!.orderId;
@@ -105,8 +123,28 @@ async function buy(
   }
 }
 
+/**
+ * Buys. A checkout whose process died before the payment was asked for is refused, since the token
+ * is stored nowhere; then the customer buys the same quote once more.
+ */
+async function pay(
+  { checkout, patienceMs }: PatientShop,
+  purchase: Omit<MessageInitShape<typeof CompleteOrderRequestSchema>, "$typeName" | "checkoutId">,
+) {
+  for (const end = performance.now() + patienceMs; ;) {
+    const checkoutId = newId("chk");
+    try {
+      return await patiently(() => checkout.completeOrder({ ...purchase, checkoutId }), patienceMs);
+    } catch (error) {
+      const reason = reasonOf(error)?.reason ?? "";
+      const interrupted = ["PAYMENT_UNAVAILABLE", "RESERVATION_EXPIRED"].includes(reason);
+      if (!interrupted || performance.now() > end) throw error;
+    }
+  }
+}
+
 async function takeBack(
-  shop: ShopClients,
+  shop: PatientShop,
   invoice: Invoice,
   open: Map<string, OpenOrder[]>,
   books: Books,
@@ -116,7 +154,7 @@ async function takeBack(
   const plan = planReturn(invoice, customerId ? (open.get(customerId) ?? []) : []);
   try {
     const returnId = newId("ret");
-    const refund = await patiently(() => giveBack(shop, invoice, plan, returnId));
+    const refund = await patiently(() => giveBack(shop, invoice, plan, returnId), shop.patienceMs);
     if (!refundIsRight(refund, plan.lines))
       tally.wrong.push(`${invoice.number} was paid back another sum than the file's`);
     books.returned(plan.order?.orderId, plan.lines, plan.whole);
@@ -152,15 +190,19 @@ async function giveBack(
   return taken?.refund;
 }
 
-/** Comes back when a server that is at its limit says so; under the same id nothing happens twice. */
-async function patiently<T>(call: () => Promise<T>): Promise<T> {
-  for (;;) {
+/**
+ * Comes back when a server that is at its limit says so, and as long as its patience lasts when there
+ * is no answer; under the same id nothing happens twice.
+ */
+async function patiently<T>(call: () => Promise<T>, patienceMs: number): Promise<T> {
+  for (const end = performance.now() + patienceMs; ;) {
     try {
       return await call();
     } catch (error) {
       const delay = findDetail(error, RetryInfoSchema)?.retryDelay;
-      if (reasonOf(error)?.reason !== "OVERLOADED" || !delay) throw error;
-      await wait(durationMs(delay));
+      if (reasonOf(error)?.reason === "OVERLOADED" && delay) await wait(durationMs(delay));
+      else if (isRefusal(error) || performance.now() > end) throw error;
+      else await wait(AGAIN_MS);
     }
   }
 }
@@ -177,9 +219,13 @@ function priced(lines: InvoiceLine[]) {
 /** Codes by which a service says that the request, and not the service, is the trouble. */
 const REFUSALS = new Set([3, 5, 6, 9, 11]);
 
+function isRefusal(error: unknown): error is ConnectError {
+  return error instanceof ConnectError && REFUSALS.has(error.code);
+}
+
 /** Why the shop said no, without the numbers of lines; anything but a refusal is thrown on. */
 function refusal(error: unknown): string {
-  if (!(error instanceof ConnectError) || !REFUSALS.has(error.code)) throw error;
+  if (!isRefusal(error)) throw error;
   const [violation] = findDetail(error, BadRequestSchema)?.fieldViolations ?? [];
   const where = violation ? ` ${violation.field.replaceAll(/\[\d+\]/g, "[]")}` : "";
   const reason = reasonOf(error)?.reason ?? "refused";

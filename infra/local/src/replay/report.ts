@@ -15,6 +15,8 @@ export interface Report {
   units: { loaded: number; sold: number; returned: number };
   /** Pounds, to the penny. */
   turnover: string;
+  /** Processes that were killed meanwhile. */
+  kills: number;
   seconds: number;
   ordersPerSecond: number;
   proof: { holds: boolean; products: number; differences: Difference[]; wrong: string[] };
@@ -47,6 +49,7 @@ export function printed(report: Report): string {
       `${cancellations.rejected} rejected`,
     ...reasonLines(cancellations.reasons),
     `Turnover       £${report.turnover}`,
+    ...(report.kills > 0 ? [`Kills          ${report.kills} processes died meanwhile`] : []),
     `Pace           ${report.ordersPerSecond.toFixed(0)} orders a second, ${report.seconds.toFixed(1)} s`,
     "",
   ];

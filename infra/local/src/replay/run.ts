@@ -7,7 +7,9 @@ import { readProducts } from "../catalogue/products.js";
 import { readSales } from "../catalogue/sales.js";
 import { stockShop } from "../catalogue/stock-shop.js";
 import { Books, compareOrders, compareStock } from "./books.js";
+import type { Server } from "../guard/guarded-server.js";
 import { firstDays, readInvoices } from "./invoices.js";
+import { killAtRandom } from "./random-kills.js";
 import { replay } from "./replay.js";
 import { type Report, tallied } from "./report.js";
 
@@ -21,9 +23,14 @@ export interface ReplayOptions {
   days: number;
   /** A shop that has sold nothing yet. */
   shop: AuditedShop;
+  /** Servers of which one is killed every 3 s until everything is sent; none where absent. */
+  kill?: readonly Server[];
   /** Told before the first order, and after each. */
   progress?: (done: number, total: number) => void;
 }
+
+/** Milliseconds between two kills, and for which an answer is waited for then. */
+const [KILL_EVERY_MS, KILL_PATIENCE_MS] = [3_000, 120_000];
 
 /** Milliseconds that returned goods get to be back in stock, and refunds to be paid. */
 const PATIENCE_MS = 60_000;
@@ -59,11 +66,14 @@ export async function runReplay(options: ReplayOptions): Promise<Report> {
   let done = 0;
   progress?.(done, invoices.length);
   const start = performance.now();
+  const kills = killAtRandom(options.kill ?? [], KILL_EVERY_MS);
   const tally = await replay({ inventory, orders, checkout }, invoices, books, {
     concurrency: options.concurrency,
+    patienceMs: options.kill ? KILL_PATIENCE_MS : 0,
     progress: () => progress?.(++done, invoices.length),
   });
   const seconds = (performance.now() - start) / 1000;
+  await kills[Symbol.asyncDispose]();
   const differences = [
     ...(await compareOrders(orders, books)),
     ...(await compareStock(inventory, books)),
@@ -78,6 +88,7 @@ export async function runReplay(options: ReplayOptions): Promise<Report> {
       returned: Number(units.returned),
     },
     turnover: (Number(books.turnover() / 10_000_000n) / 100).toFixed(2),
+    kills: kills.count,
     seconds,
     ordersPerSecond: (tally.accepted + tallied(tally).orders.rejected) / seconds,
     proof: {

@@ -50,7 +50,7 @@ export async function prepareGround(
     dataKeysFile: makeDataKeys(directory),
     suffix: "",
     launch: config.processes
-      ? launchProcesses({ guard, logs: join(directory, "logs"), onLine: config.onLine })
+      ? launchProcesses({ ...config, guard, logs: join(directory, "logs") })
       : launchHere(config.settings ?? {}),
     servers: [postgres, nats, issuer],
     lost: guard.lost,
@@ -80,7 +80,7 @@ async function takeCorner(
     return { ...corner, launch: launchHere(config.settings ?? {}), lost };
   }
   const guard = boot.use(Guard.start({ remove: folder }));
-  const launch = launchProcesses({ guard, logs: folder, onLine: config.onLine });
+  const launch = launchProcesses({ ...config, guard, logs: folder });
   return { ...corner, launch, lost: guard.lost };
 }
 

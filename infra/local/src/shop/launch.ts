@@ -63,6 +63,8 @@ export function launchProcesses(options: {
   guard: Guard;
   /** The folder of the log files. */
   logs: string;
+  /** More environment variables, asked for at each start. */
+  environment?: ((label: string) => Record<string, string>) | undefined;
   /** Told the lines of their logs that are worth a look. */
   onLine?: ((label: string, line: string) => void) | undefined;
 }): Launch {
@@ -71,7 +73,12 @@ export function launchProcesses(options: {
       name: label,
       program: process.execPath,
       programArguments: [...HEAP_LIMITS, join(projectDirectory, "services", name, "dist/main.js")],
-      environment: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE, ...environmentOf(start) },
+      environment: {
+        ...process.env,
+        NODE_COMPILE_CACHE: COMPILE_CACHE,
+        ...environmentOf(start),
+        ...options.environment?.(label),
+      },
       stopSignal: "SIGTERM",
       graceMs: start.shutdownGraceMs + EXTRA_GRACE_MS,
       stage: serviceNames.indexOf(name) + 1,

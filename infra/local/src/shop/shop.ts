@@ -43,6 +43,8 @@ export interface ShopConfig extends Omit<InfrastructureOptions, "ports"> {
   shutdownGraceMs?: number;
   /** More settings for services in this process: a clock, shorter times. */
   settings?: ServiceSettings;
+  /** More environment variables for a process, by its label; asked for at each start. */
+  environment?: (label: string) => Record<string, string>;
   /** Told the lines of the processes' logs that are worth a look: warnings and worse. */
   onLine?: (label: string, line: string) => void;
 }
