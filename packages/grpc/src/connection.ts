@@ -80,8 +80,10 @@ export class Connection {
     this.#second = { calls: 0, pings: 0, settings: 0, payload: 0 };
     if (!this.#session) this.#lookAtBeginner();
     else if (idle < this.limits.maxIdleBytesPerSecond) this.#suspect = false;
-    else if (this.#suspect) this.close("idle_frames");
-    else this.#suspectIt();
+    else if (!this.#suspect) this.#suspectIt();
+    // What was read and no handler has taken yet fits into the window.
+    else if (idle >= this.limits.maxIdleBytesPerSecond + this.limits.connectionWindowBytes)
+      this.close("idle_frames");
   }
 
   /** Ends it at once: GOAWAY where HTTP/2 is spoken. */
