@@ -43,6 +43,12 @@ export function clientOf(service: Service): Client {
   return client;
 }
 
+/** Closes the connection to a service, with all of its streams: k6 ends one in no other way. */
+export function hangUp(service: Service): void {
+  clientOf(service).close();
+  connected.delete(service);
+}
+
 /** Codes that are an answer, not a failure, beside OK. */
 export interface Expected {
   codes?: number[];

@@ -7,7 +7,7 @@ import { anyBasket } from "./baskets.ts";
 import { newId } from "./ids.ts";
 import { summaryTrendStats, thresholds } from "./objectives.ts";
 import { settings } from "./settings.ts";
-import { failed, stream } from "./shop.ts";
+import { failed, hangUp, stream } from "./shop.ts";
 
 export { handleSummary } from "./summary.ts";
 
@@ -69,9 +69,10 @@ export const options: Options = {
 };
 
 /** Opens this user's share of the watchers, and counts what they are told until the time is over. */
-export function watch(): Promise<unknown> {
+export async function watch(): Promise<void> {
   const ends = exec.scenario.startTime + seconds * 1000;
-  return Promise.all(Array.from({ length: STREAMS_EACH }, () => watchOne(ends)));
+  await Promise.all(Array.from({ length: STREAMS_EACH }, () => watchOne(ends)));
+  hangUp("inventory");
 }
 
 function watchOne(ends: number): Promise<void> {

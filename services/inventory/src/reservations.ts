@@ -140,14 +140,21 @@ export class Reservations {
     if (!recalled) return undefined;
     const known = statesOf(recalled.entries);
     const ledger = this.#ledger(recalled);
-    const answers = asks.map((ask) => decide(ask, ledger));
-    this.#remembered.keep(ledger);
-    return { answers, ledger, mistakes, values: writeValues(ledger, known, ledger.events) };
+    try {
+      const answers = asks.map((ask) => decide(ask, ledger));
+      this.#remembered.keep(ledger);
+      return { answers, ledger, mistakes, values: writeValues(ledger, known, ledger.events) };
+    } catch {
+      // What is remembered does not fit together: of a level and what it holds, one was older.
+      this.#remembered.forget(ledger);
+      return undefined;
+    }
   }
 
   async #write(asks: Ask[], drafted: Draft | undefined): Promise<Answer[]> {
     // a draft that was made on a wrong one is made again
     const stale = drafted && drafted.mistakes !== this.#remembered.mistakes;
+    if (stale) this.#remembered.forget(drafted.ledger);
     const draft = stale ? await this.#draft(asks) : drafted;
     if (draft && (await this.#writeDraft(draft))) return draft.answers;
     try {

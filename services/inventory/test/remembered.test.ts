@@ -86,3 +86,12 @@ test("each change of a level has a revision of its own, whoever made it", async 
   // One came with the units, one with each buyer.
   expect(items[0]?.level).toMatchObject({ reserved: 60n, revision: 61n });
 });
+
+test("what another replica holds is sold here, where its level is remembered from before", async () => {
+  await stockUp(replica, { sold: 5 });
+  await reserve(replica, "sold", 1n);
+  const { reservationId } = await reserve(other, "sold", 4n);
+  const { reservation } = await replica.commitReservation({ reservationId });
+  expect(reservation?.state).toBe(ReservationState.COMMITTED);
+  expect(await levelsOf(replica, ["sold"])).toEqual([[1, 1]]);
+});
