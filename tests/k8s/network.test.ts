@@ -5,7 +5,14 @@ import { access } from "@emporium/contracts/options/v1";
 import { OrderService as OrderServiceV1 } from "@emporium/contracts/orders/v1";
 import { OrderService } from "@emporium/contracts/orders/v2";
 import { expect, test } from "vitest";
-import { environmentOf, type Overlay, overlays, podsOf, render, type Resource } from "./overlays.js";
+import {
+  environmentOf,
+  type Overlay,
+  overlays,
+  podsOf,
+  render,
+  type Resource,
+} from "./overlays.js";
 import { mayReach, type Peer } from "./reach.js";
 
 const contract = {
@@ -109,21 +116,34 @@ const insides = [
     `operator -> ${service}-postgres:5432`,
     `operator -> ${service}-postgres:8000`,
     // The API server and the store of backups, whose addresses nobody knows beforehand.
-    ...["world", "metadata", "dns", "operator", "gateway", "collector", "keda", "neighbour"].flatMap(
-      (outside) => [443, 6443].map((port) => `${service}-postgres -> ${outside}:${port}`),
-    ),
+    ...[
+      "world",
+      "metadata",
+      "dns",
+      "operator",
+      "gateway",
+      "collector",
+      "keda",
+      "neighbour",
+    ].flatMap((outside) => [443, 6443].map((port) => `${service}-postgres -> ${outside}:${port}`)),
   ]),
 ];
 
-test.for(overlays)("%s lets pass what the call graph has, and nothing else", async (overlay, { skip }) => {
-  const resources = await render(overlay, skip);
-  const inside = [...podsOf(resources), ...others.filter(({ namespace }) => namespace === "emporium")];
-  const expected = [
-    ...inside.map(({ name }) => `${name} -> dns:53`),
-    ...callGraph(resources),
-    ...serversOf(resources),
-    ...insides,
-    ...further[overlay],
-  ];
-  expect(edgesOf(resources)).toEqual([...new Set(expected)].toSorted());
-});
+test.for(overlays)(
+  "%s lets pass what the call graph has, and nothing else",
+  async (overlay, { skip }) => {
+    const resources = await render(overlay, skip);
+    const inside = [
+      ...podsOf(resources),
+      ...others.filter(({ namespace }) => namespace === "emporium"),
+    ];
+    const expected = [
+      ...inside.map(({ name }) => `${name} -> dns:53`),
+      ...callGraph(resources),
+      ...serversOf(resources),
+      ...insides,
+      ...further[overlay],
+    ];
+    expect(edgesOf(resources)).toEqual([...new Set(expected)].toSorted());
+  },
+);

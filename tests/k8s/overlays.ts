@@ -27,12 +27,20 @@ export interface Pod {
   spec: any;
 }
 
+const rendered = new Map<Overlay, Promise<Resource[]>>();
+
 /** Every object of an overlay, as `kubectl apply` gets it. Skips where there is no kustomize. */
 export async function render(
   overlay: Overlay,
   skip: (reason: string) => never,
 ): Promise<Resource[]> {
   const kustomize = await resolveGoTool("kustomize").catch((error: Error) => skip(error.message));
+  const known = rendered.get(overlay) ?? build(kustomize, overlay);
+  rendered.set(overlay, known);
+  return known;
+}
+
+async function build(kustomize: string, overlay: Overlay): Promise<Resource[]> {
   const folder = join(root, "infra/k8s/overlays", overlay);
   const { stdout } = await promisify(execFile)(kustomize, ["build", folder], {
     maxBuffer: 16 * 1024 * 1024,
@@ -61,9 +69,8 @@ export function environmentOf(pod: Pod, resources: Resource[]): Record<string, s
         ({ kind, metadata }) => kind === "ConfigMap" && metadata.name === from.configMapRef.name,
       )?.data,
   );
-  const own = (container.env ?? []).map(({ name, value = "" }: { name: string; value?: string }) => [
-    name,
-    value,
-  ]);
+  const own = (container.env ?? []).map(
+    ({ name, value = "" }: { name: string; value?: string }) => [name, value],
+  );
   return Object.assign({}, ...maps, Object.fromEntries(own));
 }

@@ -87,13 +87,15 @@ describe.for(overlays)("%s", (overlay) => {
     const told = environmentOf(pod, resources);
     const inFiles = Object.entries(told).map(([variable, value]) => [
       variable,
-      value.replaceAll("/run/emporium/tls", join(secrets, service)).replaceAll("/run/emporium", secrets),
+      value
+        .replaceAll("/run/emporium/tls", join(secrets, service))
+        .replaceAll("/run/emporium", secrets),
     ]);
     const config = readers[service](Object.fromEntries(inFiles));
     expect(config.listen.host).toBe("0.0.0.0");
-    expect(config.shutdownGraceMs / 1_000 + pod.spec.containers[0].lifecycle.preStop.sleep.seconds).toBeLessThan(
-      pod.spec.terminationGracePeriodSeconds,
-    );
+    expect(
+      config.shutdownGraceMs / 1_000 + pod.spec.containers[0].lifecycle.preStop.sleep.seconds,
+    ).toBeLessThan(pod.spec.terminationGracePeriodSeconds);
     const sources =
       readFileSync(join(root, `services/${service}/src/config.ts`), "utf8") +
       readFileSync(join(root, "packages/grpc/src/tls-files.ts"), "utf8");
@@ -101,34 +103,37 @@ describe.for(overlays)("%s", (overlay) => {
     expect(unknown.filter((variable) => !/^(OTEL_|NODE_|POD_NAME$)/.test(variable))).toEqual([]);
   });
 
-  test.for(services)("%s is found, asked how it is, and never gone at once", async (service, { skip }) => {
-    const resources = await render(overlay, skip);
-    const pod = podsOf(resources).find(({ name }) => name === service)!;
-    const told = environmentOf(pod, resources);
-    const [container] = pod.spec.containers;
-    const port = Number(told["GRPC_LISTEN_ADDR"]!.split(":").at(-1));
-    const health = Number(told["HEALTH_LISTEN_ADDR"]!.split(":").at(-1));
-    expect(named(resources, "Service", service)?.spec).toMatchObject({
-      clusterIP: "None",
-      ports: [{ port, targetPort: "grpc" }],
-    });
-    expect(container.ports).toContainEqual({ name: "grpc", containerPort: port });
-    expect(container).toMatchObject({
-      startupProbe: { grpc: { port: health, service: "liveness" } },
-      livenessProbe: { grpc: { port: health, service: "liveness" } },
-      readinessProbe: { grpc: { port: health } },
-    });
-    expect(serviceNames(service)).toContain(container.readinessProbe.grpc.service);
-    expect(pod.spec.topologySpreadConstraints).toHaveLength(2);
-    expect(named(resources, "PodDisruptionBudget", service)?.spec.maxUnavailable).toBe(1);
-    const scalers = resources.filter(
-      ({ kind, spec }) =>
-        ["HorizontalPodAutoscaler", "ScaledObject"].includes(kind) &&
-        spec.scaleTargetRef.name === service,
-    );
-    expect(scalers).toHaveLength(1);
-    expect(scalers[0]!.spec.minReplicas ?? scalers[0]!.spec.minReplicaCount).toBeGreaterThan(1);
-  });
+  test.for(services)(
+    "%s is found, asked how it is, and never gone at once",
+    async (service, { skip }) => {
+      const resources = await render(overlay, skip);
+      const pod = podsOf(resources).find(({ name }) => name === service)!;
+      const told = environmentOf(pod, resources);
+      const [container] = pod.spec.containers;
+      const port = Number(told["GRPC_LISTEN_ADDR"]!.split(":").at(-1));
+      const health = Number(told["HEALTH_LISTEN_ADDR"]!.split(":").at(-1));
+      expect(named(resources, "Service", service)?.spec).toMatchObject({
+        clusterIP: "None",
+        ports: [{ port, targetPort: "grpc" }],
+      });
+      expect(container.ports).toContainEqual({ name: "grpc", containerPort: port });
+      expect(container).toMatchObject({
+        startupProbe: { grpc: { port: health, service: "liveness" } },
+        livenessProbe: { grpc: { port: health, service: "liveness" } },
+        readinessProbe: { grpc: { port: health } },
+      });
+      expect(serviceNames(service)).toContain(container.readinessProbe.grpc.service);
+      expect(pod.spec.topologySpreadConstraints).toHaveLength(2);
+      expect(named(resources, "PodDisruptionBudget", service)?.spec.maxUnavailable).toBe(1);
+      const scalers = resources.filter(
+        ({ kind, spec }) =>
+          ["HorizontalPodAutoscaler", "ScaledObject"].includes(kind) &&
+          spec.scaleTargetRef.name === service,
+      );
+      expect(scalers).toHaveLength(1);
+      expect(scalers[0]!.spec.minReplicas ?? scalers[0]!.spec.minReplicaCount).toBeGreaterThan(1);
+    },
+  );
 
   test("every program has a certificate with its own name", async ({ skip }) => {
     const resources = await render(overlay, skip);
@@ -140,7 +145,9 @@ describe.for(overlays)("%s", (overlay) => {
         dnsNames: [service],
         issuerRef: { name: "emporium" },
       });
-    const uris = resources.flatMap(({ kind, spec }) => (kind === "Certificate" ? (spec.uris ?? []) : []));
+    const uris = resources.flatMap(({ kind, spec }) =>
+      kind === "Certificate" ? (spec.uris ?? []) : [],
+    );
     expect(new Set(uris).size).toBe(uris.length);
   });
 });
