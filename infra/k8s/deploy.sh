@@ -1,6 +1,6 @@
 #!/bin/sh
 # Brings a release to the cluster that kubectl talks to, in the order that keeps the shop open:
-#   infra/k8s/deploy.sh production [further values of the NATS chart]
+#   infra/k8s/deploy.sh production [a file of nats/ with further values for its chart]
 set -eu
 cd "$(dirname "$0")"
 overlay=overlays/$1
@@ -11,7 +11,7 @@ kubectl apply --filename base/namespace.yaml
 kubectl kustomize "$overlay" | kubectl apply --server-side --filename - \
   --selector 'app.kubernetes.io/component notin (service, migrations, seed)'
 helm upgrade --install nats nats --repo https://nats-io.github.io/k8s/helm/charts/ --namespace emporium \
-  --values nats/values.yaml ${2:+--values "../../$2"} --wait
+  --values nats/values.yaml --values nats/users.yaml ${2:+--values "nats/$2"} --wait
 kubectl --namespace emporium wait --for=condition=Ready clusters.postgresql.cnpg.io --all --timeout=600s
 
 # A Job's pods cannot be changed: the last release's goes, this one's comes.

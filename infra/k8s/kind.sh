@@ -34,5 +34,5 @@ if ! kubectl --namespace emporium get secret issuer-settings >/dev/null 2>&1; th
     --from-file="$secrets/issuer/settings.json" --from-file="$secrets/issuer/signing-keys.json"
 fi
 
-infra/k8s/deploy.sh kind infra/k8s/nats/one.yaml
+infra/k8s/deploy.sh kind one.yaml
 kubectl --namespace emporium wait --for=condition=complete job/seed --timeout=300s
