@@ -11,7 +11,7 @@ export interface Peer {
 
 interface Selector {
   matchLabels?: Record<string, string>;
-  matchExpressions?: { key: string; operator: "In"; values: string[] }[];
+  matchExpressions?: { key: string; operator: string; values: string[] }[];
 }
 interface PolicyPeer {
   podSelector?: Selector;
@@ -55,28 +55,38 @@ function matches(peer: Peer, rule: PolicyPeer, own: string): boolean {
   return there && selects(rule.podSelector ?? {}, peer.labels);
 }
 
+function allows(
+  policies: Resource[],
+  direction: "Ingress" | "Egress",
+  [self, other, port]: [Peer, Peer, number],
+): boolean {
+  const selecting = policies.filter(
+    ({ metadata, spec }) =>
+      metadata.namespace === self.namespace &&
+      spec.policyTypes.includes(direction) &&
+      selects(spec.podSelector, self.labels),
+  );
+  if (selecting.length === 0) return true;
+  const rules = selecting.flatMap(({ spec }) => (spec[direction.toLowerCase()] ?? []) as Rule[]);
+  return rules.some(({ from, to, ports }) => {
+    const peers = direction === "Ingress" ? from : to;
+    return (
+      (!peers || peers.some((peer) => matches(other, peer, self.namespace!))) &&
+      (!ports || ports.some((one) => one.port === port))
+    );
+  });
+}
+
+/** Whether a pod's own policies admit somebody, whatever those of the other say. */
+export function admits(policies: Resource[], from: Peer, to: Peer, port: number): boolean {
+  return allows(policies, "Ingress", [to, from, port]);
+}
+
 /**
  * Whether the policies let one reach another's port, by the rules of networking.k8s.io/v1: a pod that
  * no policy selects may do all, one that is selected only what some policy allows, and both ends must
  * agree. Of pods in other namespaces no policy is known.
  */
 export function mayReach(policies: Resource[], from: Peer, to: Peer, port: number): boolean {
-  const allowed = (self: Peer, other: Peer, direction: "Ingress" | "Egress") => {
-    const selecting = policies.filter(
-      ({ metadata, spec }) =>
-        metadata.namespace === self.namespace &&
-        spec.policyTypes.includes(direction) &&
-        selects(spec.podSelector, self.labels),
-    );
-    if (selecting.length === 0) return true;
-    const rules = selecting.flatMap(({ spec }) => (spec[direction.toLowerCase()] ?? []) as Rule[]);
-    return rules.some(({ from: origins, to: targets, ports }) => {
-      const peers = direction === "Ingress" ? origins : targets;
-      return (
-        (!peers || peers.some((peer) => matches(other, peer, self.namespace!))) &&
-        (!ports || ports.some((one) => one.port === port))
-      );
-    });
-  };
-  return allowed(from, to, "Egress") && allowed(to, from, "Ingress");
+  return allows(policies, "Egress", [from, to, port]) && admits(policies, from, to, port);
 }
