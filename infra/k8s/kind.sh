@@ -1,6 +1,6 @@
 #!/bin/sh
 # The whole shop in kind, on this machine: infra/k8s/kind.sh
-# Needs docker with compose, kind, kubectl and helm. A second run changes what has changed.
+# Needs docker with compose, kind, kubectl and helm. A second run brings what has changed.
 set -eu
 cd "$(dirname "$0")/../.."
 cluster=${KIND_CLUSTER:-emporium}
@@ -34,5 +34,8 @@ if ! kubectl --namespace emporium get secret issuer-settings >/dev/null 2>&1; th
     --from-file="$secrets/issuer/settings.json" --from-file="$secrets/issuer/signing-keys.json"
 fi
 
+kubectl --namespace emporium delete job seed --ignore-not-found
 infra/k8s/deploy.sh kind one.yaml
+# Images that were built again have the tag that they had before.
+kubectl --namespace emporium rollout restart deployment inventory orders checkout
 kubectl --namespace emporium wait --for=condition=complete job/seed --timeout=300s
