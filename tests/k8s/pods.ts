@@ -26,7 +26,7 @@ const serviceNames = (service: string) =>
     }
   });
 
-describe.for(overlays)("%s", (overlay) => {
+describe.for(overlays)("all of %s", (overlay) => {
   test("every image has a version, and none is the latest", async ({ skip }) => {
     const pods = podsOf(await render(overlay, skip));
     const images = pods.map(({ spec }) => spec.containers[0].image as string);
@@ -81,7 +81,9 @@ describe.for(overlays)("%s", (overlay) => {
     const known = new Set([...made, ...(overlay === "kind" ? byScript : [])]);
     expect(mounted.filter((name) => !known.has(name))).toEqual([]);
   });
+});
 
+describe.for(overlays)("the services of %s", (overlay) => {
   test.for(services)("%s is told what it asks for", async (service, { skip }) => {
     const resources = await render(overlay, skip);
     const pod = podsOf(resources).find(({ name }) => name === service)!;
