@@ -6,7 +6,7 @@ import type { ToolSearch } from "./resolve.js";
 import { executableName } from "./search.js";
 
 /** A program that tests use and that is to be had as a Go module alone. */
-export type GoToolName = "grpcurl" | "h2spec" | "connectconformance";
+export type GoToolName = "grpcurl" | "h2spec" | "connectconformance" | "kustomize";
 
 /** The pinned versions; Go checks each module against its public checksum database. */
 const goTools: Record<GoToolName, { goPackage: string; version: string; variable: string }> = {
@@ -26,13 +26,18 @@ const goTools: Record<GoToolName, { goPackage: string; version: string; variable
     version: "v1.0.5",
     variable: "CONNECTCONFORMANCE",
   },
+  kustomize: {
+    goPackage: "sigs.k8s.io/kustomize/kustomize/v5",
+    version: "v5.7.1",
+    variable: "KUSTOMIZE",
+  },
 };
 
 /**
  * Finds a program that only Go has, and builds it where it is not in the project's cache yet
  * (`.emporium/tools`, or `EMPORIUM_TOOLS_DIR`). A variable of its name (`GRPCURL`, `H2SPEC`,
- * `CONNECTCONFORMANCE`) names another executable; what is on `PATH` is not asked, since these tell
- * no version. Rejects with one message that says what would help.
+ * `CONNECTCONFORMANCE`, `KUSTOMIZE`) names another executable; what is on `PATH` is not asked, since
+ * most of these tell no version. Rejects with one message that says what would help.
  *
  * @example
  * const grpcurl = await resolveGoTool("grpcurl").catch((error: Error) => skip(error.message));
