@@ -67,10 +67,11 @@ test("a killed runner leaves no process, and the next start finds the data", asy
   const { url } = await told(first);
   await query(url, "CREATE TABLE kept AS SELECT 42 AS answer");
   const processes = recorded();
-  expect(processes).toHaveLength(3);
+  expect(processes).toHaveLength(4);
 
   await end(first, "SIGKILL");
   expect(await Promise.all(processes.map((each) => hasEnded(each, 5000)))).toEqual([
+    true,
     true,
     true,
     true,
@@ -91,7 +92,7 @@ test("the start after runner and guard were killed together stops what they left
 
   const { url: again } = await told(start());
   expect(await query(again, "SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
-  expect(await Promise.all(children.map((each) => hasEnded(each, 0)))).toEqual([true, true]);
+  expect(await Promise.all(children.map((each) => hasEnded(each, 0)))).toEqual([true, true, true]);
 });
 
 test("a killed guard takes everything with it, and its runner says so", async () => {
@@ -100,7 +101,7 @@ test("a killed guard takes everything with it, and its runner says so", async ()
   const [guard, ...children] = recorded();
   process.kill(guard!.pid, "SIGKILL");
   expect((await told(runner)).failed).toMatch(/guard process was killed/);
-  expect(await Promise.all(children.map((each) => hasEnded(each, 0)))).toEqual([true, true]);
+  expect(await Promise.all(children.map((each) => hasEnded(each, 0)))).toEqual([true, true, true]);
 });
 
 test.each([200, 400])(

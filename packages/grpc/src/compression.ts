@@ -73,5 +73,6 @@ export function compress(plain: Buffer): Frame | Promise<Frame> {
 }
 
 function smaller(plain: Buffer, packed: Buffer): Frame {
-  return packed.byteLength < plain.byteLength ? new CompressedFrame(packed) : plain;
+  // A copy, since zlib's own buffer takes 16 KiB however little is in it, for as long as it waits.
+  return packed.byteLength < plain.byteLength ? new CompressedFrame(Buffer.from(packed)) : plain;
 }

@@ -10,7 +10,7 @@ import { outcomeOf } from "./outcome.js";
 import { line, newId, orderRequest } from "./requests.js";
 import { type RunningOrders, runOrders } from "./running-orders.js";
 
-const ORDERS = 3000;
+const ORDERS = 5000;
 const FIRST = Date.parse("2026-11-01T00:00:00Z");
 
 let shop: RunningOrders;
@@ -99,8 +99,9 @@ test("an export of thousands to a slow reader holds a page in memory, not the ex
     most = Math.max(most, now);
   }
   expect({ read, ordered }).toEqual({ read: ORDERS, ordered: true });
-  expect(bytes).toBeGreaterThan(14e6);
-  expect(most - least).toBeLessThan(7);
+  // What is on its way is counted compressed, so it can be some megabytes; all of it would be more.
+  expect(bytes).toBeGreaterThan(24e6);
+  expect(most - least).toBeLessThan(15);
 });
 
 test("start_time is in the span and end_time is not", async () => {
