@@ -54,11 +54,41 @@ export async function reseal(run: {
   }
 }
 
+/**
+ * How many values of a column each key has sealed, by its id; those that were never sealed by `""`.
+ *
+ * @example
+ * (await countSealed({ url, column })).get("2026-11"); // 1234
+ */
+export async function countSealed(run: {
+  url: string;
+  column: SealedColumn;
+}): Promise<Map<string, number>> {
+  const client = new Client({ connectionString: run.url });
+  client.on("error", () => undefined);
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ id: string; count: number }>(
+      statements(run.column).count,
+    );
+    return new Map(rows.map(({ id, count }) => [id, count]));
+  } finally {
+    await client.end();
+  }
+}
+
 function statements({ table, id, column, plain }: SealedColumn) {
   const [rows, key, sealed] = [table, id, column].map(escapeIdentifier);
   const value = plain ? `COALESCE(${sealed}, ${escapeIdentifier(plain)})` : sealed;
   const emptied = plain ? `, ${escapeIdentifier(plain)} = NULL` : "";
   return {
+    // As `sealedWith` reads it: a zero, the length of the id, the id.
+    count: `
+      SELECT count(*)::int AS count, CASE get_byte(value, 0)
+        WHEN 0 THEN convert_from(substring(value FROM 3 FOR get_byte(value, 1)), 'UTF8') ELSE ''
+      END AS id
+      FROM (SELECT ${value} AS value FROM ${rows}) AS sealed
+      WHERE length(value) > 0 GROUP BY id`,
     read: `
       SELECT ${key} AS id, ${value} AS value FROM ${rows}
       WHERE ${key} > $1 AND ${value} IS NOT NULL ORDER BY ${key} LIMIT $2`,
