@@ -17,7 +17,8 @@ export interface SealedColumn {
 /**
  * Seals with the primary key what was sealed with another one, or not at all. Safe while services
  * run and when it is repeated: a row that changes meanwhile is left as it then is. Returns how many
- * rows it wrote; an older key may go from the file when a run by the new one returns 0.
+ * rows it wrote; an older key may go from the file when a run by the new one returns 0. Rejects where
+ * a value cannot be opened, with its place; what comes before it is sealed anew by then.
  *
  * @example
  * await reseal({ url, column: { table: "orders", id: "order_id", column: "sealed_address" }, keys });
@@ -44,13 +45,21 @@ export async function reseal(run: {
         stale.map(({ value }) => value),
         stale.map(({ id, value }) => {
           const place = `${run.column.table}/${id}`;
-          return run.keys.seal(run.keys.open(value, place), place);
+          return run.keys.seal(opened(run.keys, value, place), place);
         }),
       ]);
       written += rowCount ?? 0;
     }
   } finally {
     await client.end();
+  }
+}
+
+function opened(keys: DataKeys, value: Uint8Array, place: string): Uint8Array {
+  try {
+    return keys.open(value, place);
+  } catch (cause) {
+    throw new Error(`What is sealed in ${place} cannot be opened: was it moved?`, { cause });
   }
 }
 

@@ -34,7 +34,8 @@ export interface Rotated {
 /**
  * Adds a key, seals with it all that another one has sealed, and drops the others where that is
  * asked for. The shop goes on meanwhile. Safe to repeat: where it was cut short, the next run finds
- * what is left. Throws `LockedError` where another process is at it.
+ * what is left. Rejects, and drops none, where a value cannot be opened; with `LockedError` where
+ * another process is at it.
  *
  * @example
  * await rotateDataKeys({ keyFile, databaseUrls: shop.databaseUrls, dropOld: false });
