@@ -71,7 +71,7 @@ async function run(name: string, ...options: string[]): Promise<string> {
   return stdout;
 }
 
-test("a purchase is made, and all that can goes wrong", { timeout: 240_000 }, async () => {
+test("a purchase is made, and all that can go wrong goes wrong", { timeout: 240_000 }, async () => {
   const bought = await journey.buy();
   orderId = bought.orderId;
   await journey.breakRules(bought.checkoutId);
@@ -195,7 +195,9 @@ test("every form that a secret may have is found", () => {
     bytes.toString(),
     bytes.toString("hex"),
     "ada%2Bplanted%40example.com",
-    ...["", "a", "ab"].map((before) => Buffer.from(`${before}${bytes} after`).toString("base64")),
+    ...["", "a", "ab"].map((before) =>
+      Buffer.from(`${before}${bytes.toString()} after`).toString("base64"),
+    ),
   ];
   for (const form of forms) expect(search.in("log", `before ${form}`)).toEqual(["email in log"]);
   expect(search.in("log", "ada@example.com")).toEqual([]);

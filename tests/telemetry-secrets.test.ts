@@ -24,7 +24,11 @@ const spans = new InMemorySpanExporter();
 const measured = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
 const reader = new PeriodicExportingMetricReader({ exporter: measured });
 const meters = new MeterProvider({ readers: [reader] });
-const tracers = new TracerProvider({ spanProcessors: [new SimpleSpanProcessor(spans)] });
+const tracers = new TracerProvider({
+  spanProcessors: [new SimpleSpanProcessor({ exporter: spans })],
+  // One span has the events of every call here.
+  spanLimits: { eventCountLimit: 10_000 },
+});
 
 beforeAll(() => {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
