@@ -139,6 +139,9 @@ const keepers =
 
 test("nothing that it wrote or said tells a secret", { timeout: 120_000 }, async () => {
   const files = await Array.fromAsync(filesOf(directory));
+  expect(files.map(({ path }) => path)).toEqual(
+    expect.arrayContaining(shop.servers.map(({ label }) => `logs/${label}.log`)),
+  );
   const rows = Object.entries(shop.databaseUrls).map(
     async ([name, url]) => [`rows of ${name}`, await rowsOf(url)] as const,
   );
