@@ -135,7 +135,7 @@ async function kept(files: Found[]): Promise<Secrets> {
 
 /** Files that are there to keep secrets. */
 const keepers =
-  /^(issuer\/(secrets|settings|signing-keys)\.json|issuer\/client-keys\/|certificates\/[^/]+\/(tls|ca)\.key|(data-keys|shop)\.json|postgres\/password)/;
+  /^(issuer\/(secrets|settings|signing-keys)\.json|issuer\/client-keys\/|certificates\/[^/]+\/(tls|ca)\.key|(data-keys|shop)\.json|postgres\/(password|data\/server\.key))/;
 
 test("nothing that it wrote or said tells a secret", { timeout: 120_000 }, async () => {
   const files = await Array.fromAsync(filesOf(directory));

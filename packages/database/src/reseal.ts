@@ -28,30 +28,27 @@ export async function reseal(run: {
   column: SealedColumn;
   keys: DataKeys;
 }): Promise<number> {
-  const client = new Client({ connectionString: run.url });
-  client.on("error", () => undefined);
-  await client.connect();
-  try {
-    const { read, write } = statements(run.column);
-    let written = 0;
-    for (let after = ""; ;) {
-      const { rows } = await client.query<{ id: string; value: Buffer }>(read, [after, BATCH]);
-      const last = rows.at(-1);
-      if (!last) return written;
-      after = last.id;
-      const stale = rows.filter(({ value }) => sealedWith(value) !== run.keys.primary);
-      const { rowCount } = await client.query(write, [
-        stale.map(({ id }) => id),
-        stale.map(({ value }) => value),
-        stale.map(({ id, value }) => {
-          const place = `${run.column.table}/${id}`;
-          return run.keys.seal(opened(run.keys, value, place), place);
-        }),
-      ]);
-      written += rowCount ?? 0;
-    }
-  } finally {
-    await client.end();
+  const { read, write } = statements(run.column);
+  await using connected = await connect(run.url);
+  let written = 0;
+  for (let after = ""; ;) {
+    const { rows } = await connected.client.query<{ id: string; value: Buffer }>(read, [
+      after,
+      BATCH,
+    ]);
+    const last = rows.at(-1);
+    if (!last) return written;
+    after = last.id;
+    const stale = rows.filter(({ value }) => sealedWith(value) !== run.keys.primary);
+    const { rowCount } = await connected.client.query(write, [
+      stale.map(({ id }) => id),
+      stale.map(({ value }) => value),
+      stale.map(({ id, value }) => {
+        const place = `${run.column.table}/${id}`;
+        return run.keys.seal(opened(run.keys, value, place), place);
+      }),
+    ]);
+    written += rowCount ?? 0;
   }
 }
 
@@ -73,17 +70,17 @@ export async function countSealed(run: {
   url: string;
   column: SealedColumn;
 }): Promise<Map<string, number>> {
-  const client = new Client({ connectionString: run.url });
+  await using connected = await connect(run.url);
+  const { count } = statements(run.column);
+  const { rows } = await connected.client.query<{ id: string; count: number }>(count);
+  return new Map(rows.map(({ id, count }) => [id, count]));
+}
+
+async function connect(url: string) {
+  const client = new Client({ connectionString: url });
   client.on("error", () => undefined);
   await client.connect();
-  try {
-    const { rows } = await client.query<{ id: string; count: number }>(
-      statements(run.column).count,
-    );
-    return new Map(rows.map(({ id, count }) => [id, count]));
-  } finally {
-    await client.end();
-  }
+  return { client, [Symbol.asyncDispose]: () => client.end() };
 }
 
 function statements({ table, id, column, plain }: SealedColumn) {
