@@ -8,7 +8,9 @@ export { readProducts, type CatalogueProduct } from "./catalogue/products.js";
 export { readSales, type SaleLine } from "./catalogue/sales.js";
 export { stockShop, type Delivery } from "./catalogue/stock-shop.js";
 export { runCommand, say } from "./commands/run-command.js";
+export { announce } from "./commands/running-shop.js";
 export { askedToStop } from "./commands/shutdown.js";
+export { rotateDataKeys } from "./data-keys/rotate.js";
 export type { Server } from "./guard/guarded-server.js";
 export {
   bootInfrastructure,

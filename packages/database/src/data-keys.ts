@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 
 const CIPHER = "aes-256-gcm";
 const KEY_BYTES = 32;
@@ -14,17 +14,25 @@ const TAG_BYTES = 16;
 const SEALED = 0;
 
 /** A file with keys, as JSON: `{"primary": "2026-11", "keys": {"2026-11": "<32 bytes, base64>"}}`. */
-interface KeyFile {
+export interface KeyFile {
   primary: string;
   keys: Record<string, string>;
+}
+
+/** Where keys come from. */
+interface KeySource {
+  read(): KeyFile;
+  /** Another one than before where the keys may have changed. */
+  stamp(): string;
 }
 
 /**
  * The keys of a service for what its database must not know in the clear: AES-256-GCM, the id of the
  * key in the value, and the value bound to its place, so that it cannot be moved to another row.
  *
- * New values are sealed with the primary key, and opened with whichever they name. A key that is
- * unknown makes the file be read again, so another process may begin to use a new one first.
+ * New values are sealed with the primary key, and opened with whichever they name. The file is read
+ * again when it has changed: nothing is sealed with a key that is not the primary one any more, so an
+ * old key may go once nothing is left that it has sealed.
  *
  * @example
  * const keys = DataKeys.fromFile("/run/secrets/data-keys.json");
@@ -34,20 +42,27 @@ interface KeyFile {
 export class DataKeys {
   #primary = "";
   #keys = new Map<string, Buffer>();
+  #stamp = "";
 
-  private constructor(private readonly read: () => KeyFile) {
+  private constructor(private readonly source: KeySource) {
     this.#load();
   }
 
   /** Reads the keys of a file. Throws an error that tells what is wrong with it, and no key. */
   static fromFile(path: string): DataKeys {
-    return new DataKeys(() => JSON.parse(readFileSync(path, "utf8")) as KeyFile);
+    return new DataKeys({
+      read: () => JSON.parse(readFileSync(path, "utf8")) as KeyFile,
+      stamp() {
+        const { ino, mtimeNs } = statSync(path, { bigint: true });
+        return `${ino} ${mtimeNs}`;
+      },
+    });
   }
 
   /** New keys that live as long as the process does: for tests. */
   static random(): DataKeys {
     const file = withNewKey("test");
-    return new DataKeys(() => file);
+    return new DataKeys({ read: () => file, stamp: () => "" });
   }
 
   /** The id of the key that new values are sealed with. */
@@ -57,6 +72,7 @@ export class DataKeys {
 
   /** Seals a value for its place. */
   seal(value: Uint8Array, place: string): Buffer {
+    this.#refresh();
     const id = Buffer.from(this.#primary);
     const nonce = randomBytes(NONCE_BYTES);
     const head = Buffer.concat([Buffer.of(SEALED, id.length), id]);
@@ -85,16 +101,27 @@ export class DataKeys {
     return Buffer.concat([decipher.update(value.subarray(body, -TAG_BYTES)), decipher.final()]);
   }
 
+  #refresh(): void {
+    try {
+      if (this.source.stamp() !== this.#stamp) this.#load();
+    } catch {
+      // Away or half written for a moment: the keys at hand are still good.
+    }
+  }
+
   #load(): void {
-    const { primary, keys } = this.read();
+    const stamp = this.source.stamp();
+    const { primary, keys } = this.source.read();
     const known = Object.entries(keys).map(
       ([id, key]) => [id, Buffer.from(key, "base64")] as const,
     );
     const wrong = known.find(([id, key]) => key.length !== KEY_BYTES || !/^[\w.-]{1,64}$/.test(id));
     if (wrong) throw new Error(`The data key ${wrong[0]} is not of ${KEY_BYTES} bytes in base64`);
+    if (!Object.hasOwn(keys, primary))
+      throw new Error(`There is no key for the primary id ${primary}`);
     this.#keys = new Map(known);
-    if (!this.#keys.has(primary)) throw new Error(`There is no key for the primary id ${primary}`);
     this.#primary = primary;
+    this.#stamp = stamp;
   }
 }
 

@@ -1,11 +1,11 @@
 export { isAway } from "./away.js";
 export { CommitUnknownError } from "./commit-unknown-error.js";
 export { createDatabaseIfMissing } from "./create-database.js";
-export { DataKeys, sealedWith, withNewKey } from "./data-keys.js";
+export { DataKeys, type KeyFile, sealedWith, withNewKey } from "./data-keys.js";
 export { Database, type DatabaseOptions } from "./database.js";
 export { migrate, MigrationError, type MigrateOptions } from "./migrate.js";
 export type { OutboxRow } from "./outbox.js";
 export type { IsolationLevel } from "./prisma-pool.js";
-export { reseal, type SealedColumn } from "./reseal.js";
+export { countSealed, reseal, type SealedColumn } from "./reseal.js";
 export { sqlStateOf } from "./sql-state.js";
 export type { PrismaClientLike, TransactionOptions, Tx } from "./transaction.js";

@@ -84,3 +84,20 @@ test.each([
 test("an id is given to one key only", () => {
   expect(() => addKey("2026-11")).toThrow("There is a key 2026-11 already");
 });
+
+test("nothing is sealed with a key that is not the primary one any more", () => {
+  const keys = DataKeys.fromFile(path);
+  addKey("2026-12");
+  expect(sealedWith(keys.seal(value, "orders/1"))).toBe("2026-12");
+});
+
+test("a file that cannot be read for a moment leaves the keys as they were", () => {
+  const keys = DataKeys.fromFile(path);
+  const whole = readFileSync(path, "utf8");
+  writeFileSync(path, whole.slice(0, 30));
+  const sealed = keys.seal(value, "orders/1");
+  expect(keys.open(sealed, "orders/1")).toEqual(value);
+  writeFileSync(path, whole);
+  addKey("2026-12");
+  expect(sealedWith(keys.seal(value, "orders/1"))).toBe("2026-12");
+});

@@ -1,11 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { migrate, withNewKey } from "@emporium/database";
-import { newId } from "@emporium/runtime";
+import { migrate } from "@emporium/database";
 import type { Certificates } from "../certificates/certificates.js";
+import { makeDataKeys } from "../data-keys/key-file.js";
 import { Guard } from "../guard/guard.js";
 import type { Server } from "../guard/guarded-server.js";
 import { bootInfrastructure } from "../infrastructure.js";
@@ -82,14 +81,6 @@ async function takeCorner(
   const guard = boot.use(Guard.start({ remove: folder }));
   const launch = launchProcesses({ ...config, guard, logs: folder });
   return { ...corner, launch, lost: guard.lost };
-}
-
-/** The keys for data at rest: made once, and kept where the data is. */
-function makeDataKeys(directory: string): string {
-  const path = join(directory, "data-keys.json");
-  const first = JSON.stringify(withNewKey(newId("key")));
-  if (!existsSync(path)) writeFileSync(path, first, { mode: 0o600 });
-  return path;
 }
 
 /** Makes a service's database and brings its tables up to date; returns its address. */
