@@ -107,5 +107,5 @@ test("a hand-written file of the product can be read in one sitting", () => {
   const total = product
     .map((file) => readFileSync(join(root, file), "utf8").split("\n").length)
     .reduce((sum, lines) => sum + lines, 0);
-  expect(total).toBeLessThan(26_000);
+  expect(total).toBeLessThan(27_000);
 });
