@@ -6,7 +6,8 @@ export default defineConfig({
   ssr: { resolve: { conditions: ["@emporium/source"], externalConditions: ["@emporium/source"] } },
   test: {
     include: ["**/*.test.ts"],
-    exclude: ["**/node_modules/**", "**/dist/**", "**/.nx/**"],
+    // Below .emporium an engine may keep the file systems of its containers.
+    exclude: ["**/node_modules/**", "**/dist/**", "**/.nx/**", "**/.emporium/**"],
     setupFiles: ["reflect-metadata"],
     // One Postgres and one NATS for the whole run.
     globalSetup: ["infra/local/src/test-setup.ts"],

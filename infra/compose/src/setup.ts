@@ -9,6 +9,7 @@ import {
   Authority,
   clientKeyFile,
   issuerSettings,
+  natsUsers,
   readSecrets,
   signingKeysFile,
 } from "@emporium/local";
@@ -62,6 +63,8 @@ for (const service of ["orders", "checkout"]) {
   );
   await give(service, "data-keys.json", keys, NODE);
 }
+// Services are told no EVENT_PREFIX, and this is what they use then.
+await give("nats", "users.conf", `users: ${natsUsers("emporium")}\n`, NODE);
 await knownToIssuer();
 await chown("/data/nats", NODE, NODE);
 

@@ -98,6 +98,22 @@ test("no secret is written down", () => {
   expect(files.filter((file) => read(file).includes(key))).toEqual([]);
 });
 
+test("NATS, Postgres and the issuer are reached by TLS alone, and NATS maps certificates to users", () => {
+  const urls = entries.flatMap(([name, { environment = {} }]) =>
+    Object.entries(environment)
+      .filter(([variable]) => variable.endsWith("_URL"))
+      .map(([variable, url]) => ({ name, variable, url })),
+  );
+  expect(urls.map(({ variable }) => variable)).toEqual(
+    expect.arrayContaining(["NATS_URL", "DATABASE_URL", "OIDC_ISSUER_URL"]),
+  );
+  const encrypted = /^(tls:|https:|postgresql:.*[?&]sslmode=verify-full)/;
+  expect(urls.filter(({ url }) => !encrypted.test(url))).toEqual([]);
+  const nats = read("infra/compose/nats/nats.conf");
+  expect(nats).toMatch(/^tls \{[^}]*verify_and_map: true[^}]*\}/m);
+  expect(nats).toMatch(/^authorization \{[^}]*include "[^"]*users\.conf"[^}]*\}/m);
+});
+
 test("each container mounts the secrets of nobody else", () => {
   for (const [name, { volumes = [] }] of entries) {
     if (["setup", "certificates"].includes(name)) continue;

@@ -59,6 +59,14 @@ describe.skipIf(typeof engine === "string")("the shop in containers", () => {
     }
   });
 
+  test("a service cannot tell the events of another, and nobody reaches NATS unknown", async () => {
+    const [orders] = await shop.replicas("orders");
+    const said = await docker("exec", orders!, "node", "--input-type=module", "--eval", FORGERY);
+    const { forbidden, unknown } = JSON.parse(said) as { forbidden: string[]; unknown: string };
+    expect(forbidden).toEqual([expect.stringContaining("emporium.inventory.v1.StockChanged.TEA")]);
+    expect(unknown).toMatch(/certificate|closed|reset/i);
+  });
+
   test("three replicas get the same share of calls, within a tenth", async () => {
     const traffic = await shop.traffic(60);
     const before = await traffic.goOn(1);
@@ -119,6 +127,24 @@ describe.skipIf(typeof engine === "string")("the shop in containers", () => {
     expect(await shop.journey()).toContain("the unit is back on the shelf");
   });
 });
+
+/** What an intruder in orders' container would try, with the certificate that is there and with none. */
+const FORGERY = `
+import { connect } from "@nats-io/transport-node";
+const { NATS_URL: servers, TLS_CERT_FILE, TLS_KEY_FILE, TLS_CA_FILE: caFile } = process.env;
+const tls = { certFile: TLS_CERT_FILE, keyFile: TLS_KEY_FILE, caFile };
+const orders = await connect({ servers, tls, inboxPrefix: "_INBOX_orders" });
+const told = Array.fromAsync(orders.status());
+orders.publish("emporium.inventory.v1.StockChanged.TEA", "forged");
+await orders.flush();
+await orders.close();
+const forbidden = (await told).filter(({ type }) => type === "error").map(({ error }) => error.message);
+const unknown = await connect({ servers, tls: { caFile }, reconnect: false }).then(
+  () => "let in",
+  ({ message }) => message,
+);
+console.log(JSON.stringify({ forbidden, unknown }));
+`;
 
 interface Inspected {
   Name: string;

@@ -20,6 +20,7 @@ export {
 export { clientKeyFile, readSecrets, scopesOf } from "./issuer/accounts.js";
 export { issuerSettings, signingKeysFile } from "./issuer/issuer.js";
 export { Tokens } from "./issuer/tokens.js";
+export { natsUsers } from "./nats-users.js";
 export { projectDirectory } from "./project.js";
 export { runReplay, type ReplayOptions } from "./replay/run.js";
 export type { ShopClientOptions, ShopClients } from "./shop/clients.js";

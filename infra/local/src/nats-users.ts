@@ -3,7 +3,12 @@ import { spiffeId } from "@emporium/grpc";
 
 /**
  * The users of NATS, by the names in their certificates, each with what it may do. `local` is who
- * runs the server; all others are held to their own subjects.
+ * runs the server; all others are held to their own subjects. It is the value of
+ * `authorization.users` in the server's configuration; `prefix` is what the names of streams and
+ * subjects start with, `*` where many shops share it.
+ *
+ * @example
+ * const configuration = `authorization { users: ${natsUsers("emporium")} }`;
  */
 export function natsUsers(prefix: string): string {
   const users: Record<string, NatsPermissions> = {
