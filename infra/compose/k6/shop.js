@@ -73,7 +73,8 @@ export default function customer(token) {
 function call(token, service, method, request) {
   const metadata = { authorization: `Bearer ${token}` };
   const answer = clients[service].invoke(method, request, { metadata });
-  check(answer, { [`${method} is OK`]: ({ status }) => status === grpc.StatusOK });
+  const served = check(answer, { [`${method} is OK`]: ({ status }) => status === grpc.StatusOK });
+  if (!served) console.warn(`${method}: status ${answer.status}, ${answer.error?.message}`);
   return answer;
 }
 
