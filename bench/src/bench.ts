@@ -1,19 +1,12 @@
 import { parseArgs } from "node:util";
-import { benchAuth } from "./auth/auth.js";
-import { benchCodec } from "./codec/codec.js";
-import { benchRpc } from "./rpc/rpc.js";
-import type { Bench } from "./ratios.js";
-import { benchCheckout } from "./checkout/checkout.js";
-import { benchReserve } from "./reserve/reserve.js";
+import { benchAll } from "./all/all.js";
+import { compareWithCommitted } from "./all/compare.js";
+import { benches } from "./benches.js";
 
-/** `npm run bench -- <name> [--json] [--quick] [--rounds n] [--seconds n]`. */
-const benches: Record<string, Bench> = {
-  auth: benchAuth,
-  checkout: benchCheckout,
-  codec: benchCodec,
-  reserve: benchReserve,
-  rpc: benchRpc,
-};
+const usage = `npm run bench -- <name> [--json] [--quick] [--rounds n] [--seconds n]
+  ${Object.keys(benches).join(", ")}
+npm run bench -- all [--quick]      every one, into bench/results and docs/performance.md
+npm run bench -- compare [--quick]  every one, beside the results that were committed last`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -24,19 +17,25 @@ const { values, positionals } = parseArgs({
     seconds: { type: "string" },
   },
 });
-const [name] = positionals;
-const bench = name === undefined ? undefined : benches[name];
-if (!bench) {
-  console.error(`Which bench? One of: ${Object.keys(benches).join(", ")}`);
-  process.exit(1);
+const [name = ""] = positionals;
+const quick = values.quick ?? false;
+const progress = (line: string) => void process.stderr.write(`${line}\n`);
+if (name === "all") process.exitCode = await benchAll({ quick, progress });
+else if (name === "compare") process.exitCode = await compareWithCommitted({ quick, progress });
+else {
+  const bench = benches[name]?.bench;
+  if (!bench) {
+    console.error(usage);
+    process.exit(1);
+  }
+  const report = await bench({
+    quick,
+    rounds: positive("rounds"),
+    seconds: positive("seconds"),
+    progress,
+  });
+  console.log(values.json ? JSON.stringify(report.data) : report.text);
 }
-const report = await bench({
-  quick: values.quick ?? false,
-  rounds: positive("rounds"),
-  seconds: positive("seconds"),
-  progress: (line) => process.stderr.write(`${line}\n`),
-});
-console.log(values.json ? JSON.stringify(report.data) : report.text);
 
 function positive(option: "rounds" | "seconds"): number | undefined {
   if (values[option] === undefined) return undefined;

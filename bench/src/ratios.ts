@@ -13,8 +13,10 @@ export interface Ratio {
   median: number;
   min: number;
   max: number;
-  /** What is wanted; absent where there is no target. */
-  wanted: number | undefined;
+  /** What is wanted, at least; absent where there is no target. */
+  wanted?: number | undefined;
+  /** Whether it compares CPU time for the same work, which a busy machine changes least. */
+  cpu?: boolean;
 }
 
 /** The end of a bench, for people and for programs. */
@@ -27,13 +29,19 @@ export type Bench = (options: BenchOptions) => Promise<BenchReport>;
 
 /** Compares two variants round by round, so that what slows the machine slows both. */
 export function ratio(over: number[], under: number[], wanted?: number): Ratio {
-  const all = over.map((value, round) => value / under[round]!).sort((a, b) => a - b);
-  return { median: median(all), min: all[0]!, max: all.at(-1)!, wanted };
+  const all = over.map((value, round) => value / under[round]!);
+  return { median: median(all), min: Math.min(...all), max: Math.max(...all), wanted };
+}
+
+/** The same of CPU time for the same work. */
+export function cpuRatio(over: number[], under: number[], wanted?: number): Ratio {
+  return { ...ratio(over, under, wanted), cpu: true };
 }
 
 export function median(values: number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  const sorted = values.toSorted((a, b) => a - b);
+  const [below, above] = [sorted[Math.ceil(sorted.length / 2) - 1], sorted[sorted.length >> 1]];
+  return below === undefined || above === undefined ? Number.NaN : (below + above) / 2;
 }
 
 /** `1.42 (1.31 to 1.55), wanted 1.4`. */

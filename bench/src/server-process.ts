@@ -2,7 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Round } from "./rpc/load.js";
 
-/** A measured round of one variant. */
+/** A measured round of one server. */
 export interface Measure {
   cpuMicros: number;
   rate: number;
@@ -10,57 +10,114 @@ export interface Measure {
   p99Ms: number;
 }
 
-/** Operations after which the compiler has seen enough: the first ones cost several times as much. */
+/** Operations after which the compiler has seen enough of a server: its first ones cost several times as much. */
 const WARM = 20_000;
+const WARM_ROUNDS = 9;
 
-/** A server that is measured: a process of its own, on a core of its own where the system can. */
-export class ServerProcess {
+/** Milliseconds that a server may take to listen, or to tell what it has used. */
+const PATIENCE_MS = 30_000;
+
+/** What a server is started with. */
+interface Start {
+  /** A script for Node, or a program by its path. */
+  program: string;
+  arguments?: string[];
+  /** Messages that it sends down a stream. */
+  streamMessages?: number;
+}
+
+/** A server in a process of its own on the first core. Dispose of it to kill it, whatever it is at. */
+export class ServerProcess implements Disposable {
+  /** The most memory that it was seen with, in bytes. */
   rss = 0;
+  #port = 0;
 
   private constructor(
+    private readonly program: string,
     private readonly process: ChildProcess,
-    private readonly port: number,
   ) {}
 
-  /** Starts a script that calls `served` when it can be called. */
-  static async start(script: string, ...programArguments: string[]): Promise<ServerProcess> {
+  /** Starts a server, which tells its port (`rpc/served.ts`). */
+  static async start(start: Start): Promise<ServerProcess> {
+    const { program, streamMessages = 10_000 } = start;
+    const script = program.endsWith(".js") ? [program] : [];
     const child = spawn(
-      process.execPath,
-      [script, ...programArguments],
-      // What a server logs goes where a container's log would: written, not looked at.
-      { stdio: ["ignore", "ignore", "inherit", "ipc"] },
+      script.length > 0 ? process.execPath : program,
+      [...script, ...(start.arguments ?? [])],
+      {
+        // What a server logs goes where a container's log would: written, not looked at.
+        stdio: ["ignore", "ignore", "inherit", "ipc"],
+        env: { ...process.env, STREAM_MESSAGES: String(streamMessages), GOMAXPROCS: "1" },
+      },
     );
-    pin(child.pid!, 0);
-    const [{ port }] = (await once(child, "message")) as [{ port: number }];
-    return new ServerProcess(child, port);
+    const server = new ServerProcess(program, child);
+    try {
+      const told = server.#told<{ port: number }>();
+      pin(child.pid!, 0);
+      server.#port = (await told).port;
+      return server;
+    } catch (error) {
+      server[Symbol.dispose]();
+      throw error;
+    }
   }
 
-  /** Has it called until it is warm, so often at most. */
-  async warmUp(load: (port: number) => Promise<Round>, rounds: number): Promise<void> {
+  /** Calls until the server is warm, for at most so many rounds. */
+  async warmUp(call: (port: number) => Promise<Round>): Promise<void> {
     let done = 0;
-    for (let round = 0; done < WARM && round < rounds; round++)
-      done += (await load(this.port)).operations;
+    try {
+      for (let round = 0; done < WARM && round < WARM_ROUNDS; round++)
+        done += (await call(this.#port)).operations;
+    } catch {
+      // It is measured cold then.
+    }
   }
 
-  /** Has it called, and tells what that cost the server and took the caller. */
-  async measure(load: (port: number) => Promise<Round>): Promise<Measure> {
+  /** A round whose stream hung is measured again; a second time it is an error. */
+  measure(call: (port: number) => Promise<Round>): Promise<Measure> {
+    const round = () => this.#round(call);
+    return round()
+      .catch(round)
+      .catch((cause: unknown) => {
+        throw new Error(`${this.program} could not be measured`, { cause });
+      });
+  }
+
+  async #round(call: (port: number) => Promise<Round>): Promise<Measure> {
     const before = await this.#usage();
-    const { operations, seconds, p50Ms, p99Ms } = await load(this.port);
+    const { operations, seconds, p50Ms, p99Ms } = await call(this.#port);
     const cpuMicros = ((await this.#usage()) - before) / operations;
     return { cpuMicros, rate: operations / seconds, p50Ms, p99Ms };
   }
 
   async #usage(): Promise<number> {
+    const told = this.#told<{ cpuMicros: number; rss: number }>();
     this.process.send("usage");
-    const [{ cpuMicros, rss }] = (await once(this.process, "message")) as [
-      { cpuMicros: number; rss: number },
-    ];
+    const { cpuMicros, rss } = await told;
     this.rss = Math.max(this.rss, rss);
     return cpuMicros;
   }
 
-  stop(): void {
-    this.process.disconnect();
+  /** The next message; rejects where the process ends or stays silent, which no event would tell. */
+  async #told<Message>(): Promise<Message> {
+    const waiting = new AbortController();
+    const signal = AbortSignal.any([waiting.signal, AbortSignal.timeout(PATIENCE_MS)]);
+    try {
+      const ended = once(this.process, "exit", { signal }).then(([code]) => {
+        throw new Error(`${this.program} ended with code ${code}`);
+      });
+      return await Promise.race([
+        once(this.process, "message", { signal }).then(([message]) => message as Message),
+        ended,
+      ]);
+    } finally {
+      waiting.abort();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    // Not asked to leave: a server that spins in a stream would not hear it, and keep the bench alive.
+    this.process.kill("SIGKILL");
   }
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Certificates } from "@emporium/local";
 import * as grpc from "@grpc/grpc-js";
-import { type Bench, median, type Ratio, ratio, shown } from "../ratios.js";
+import { type Bench, cpuRatio, median, type Ratio, shown } from "../ratios.js";
 import { benchTokens } from "./tokens.js";
 import { load } from "../rpc/load.js";
 import { type Measure, pin, ServerProcess } from "../server-process.js";
@@ -33,19 +33,20 @@ const benchTransport: Bench = async ({ quick, progress }) => {
   const certificates = await Certificates.open(folder);
   const credentials = credentialsOf(await certificates.filesOf("load-test"));
   const script = join(import.meta.dirname, "server.js");
-  const [plain, secure] = [
-    await ServerProcess.start(script),
-    await ServerProcess.start(script, folder),
-  ];
+  using stack = new DisposableStack();
+  const plain = stack.use(await ServerProcess.start({ program: script }));
+  const secure = stack.use(await ServerProcess.start({ program: script, arguments: [folder] }));
   const ratios: Record<string, Ratio> = {};
-  const lines = [`Server CPU a call, with mTLS over without; Node ${process.version}`];
+  const lines = [
+    `Server CPU a call without mTLS and with it, and calls a CPU second with over without; Node ${process.version}`,
+  ];
   try {
     for (const scenario of scenarios) {
       const measures: { plain: Measure[]; secure: Measure[] } = { plain: [], secure: [] };
       for (let round = -1; round < rounds; round++) {
-        const without = await plain.measure((port) => load(port, scenario, milliseconds));
+        const without = await plain.measure((port) => load(port, scenario, { milliseconds }));
         const withTls = await secure.measure((port) =>
-          load(port, scenario, milliseconds, credentials),
+          load(port, scenario, { milliseconds }, credentials),
         );
         // The first round warms up.
         if (round >= 0) measures.plain.push(without);
@@ -53,15 +54,14 @@ const benchTransport: Bench = async ({ quick, progress }) => {
         progress(`${scenario}: round ${round + 1} of ${rounds}`);
       }
       const cpu = (all: Measure[]) => all.map(({ cpuMicros }) => cpuMicros);
-      const compared = ratio(cpu(measures.secure), cpu(measures.plain));
-      ratios[`mTLS over plaintext, ${scenario}`] = compared;
+      const compared = cpuRatio(cpu(measures.plain), cpu(measures.secure));
+      ratios[`calls a CPU second, mTLS over plaintext, ${scenario}`] = compared;
       const [before, after] = [median(cpu(measures.plain)), median(cpu(measures.secure))];
       lines.push(
         `  ${scenario.padEnd(14)} ${before.toFixed(1)} us to ${after.toFixed(1)} us: ${shown(compared)}`,
       );
     }
   } finally {
-    for (const server of [plain, secure]) server.stop();
     await rm(folder, { recursive: true });
   }
   if (!pinned) lines.push("NOT pinned to cores of their own: the figures are rough");

@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { TokenVerifier } from "@emporium/identity";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
-import { type Bench, median, ratio, shown } from "../ratios.js";
+import { type Bench, cpuRatio, median, ratio, shown } from "../ratios.js";
 
 /** Microseconds of CPU time that a token may take that was seen before. */
 const WANTED_MICROS = 5;
@@ -27,7 +27,7 @@ export const benchTokens: Bench = async ({ quick, progress }) => {
     if (round >= 0) known.push(again);
     progress(`tokens: round ${round + 1} of ${rounds}`);
   }
-  const compared = ratio(anew, known);
+  const compared = cpuRatio(anew, known);
   const text = [
     `CPU time of a token; Node ${process.version}`,
     `  seen before     ${median(known).toFixed(2)} us, wanted under ${WANTED_MICROS}`,
@@ -36,9 +36,9 @@ export const benchTokens: Bench = async ({ quick, progress }) => {
   ].join("\n");
   const ratios = {
     "a token seen first over one seen before": compared,
-    "a token seen before over 5 us": ratio(
-      known,
+    "5 us over a token seen before": ratio(
       known.map(() => WANTED_MICROS),
+      known,
       1,
     ),
   };

@@ -1,5 +1,5 @@
 import type { Round } from "../callers.js";
-import { median, type Ratio, ratio, shown } from "../ratios.js";
+import { cpuRatio, median, type Ratio, ratio, shown } from "../ratios.js";
 import type { Counts } from "./counts.js";
 
 export type ShopName = "shop" | "obvious";
@@ -44,7 +44,7 @@ export function report(measures: Record<ShopName, Measure[]>, limits: number[]) 
   );
   ratios["p99, obvious over shop"] = ratio(of("obvious", "p99Ms"), of("shop", "p99Ms"));
   const cpu = (name: ShopName) => measures[name].map((m) => m.nodeMicros + m.postgresMicros);
-  const cpuTime = ratio(cpu("obvious"), cpu("shop"));
+  const cpuTime = cpuRatio(cpu("obvious"), cpu("shop"));
   // Not a number where the system does not tell the CPU time of other processes.
   if (cpuTime.median > 0) ratios["CPU time of a checkout, obvious over shop"] = cpuTime;
   if (limits.length > 0)

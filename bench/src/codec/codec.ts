@@ -12,7 +12,7 @@ import { ErrorInfoSchema } from "@emporium/contracts/google/rpc";
 import { GetOrderResponseSchema, ListOrdersResponseSchema } from "@emporium/contracts/orders/v1";
 import protobufjs from "protobufjs";
 import "protobufjs/ext/descriptor/index.js";
-import { type Bench, median, type Ratio, ratio, shown } from "../ratios.js";
+import { type Bench, cpuRatio, median, type Ratio, shown } from "../ratios.js";
 
 /** What is measured of one message: CPU microseconds a call by the name of the variant. */
 interface Subject {
@@ -158,7 +158,7 @@ export const benchCodec: Bench = ({
       if (codec === "emporium") continue;
       const least = codec === "protobufjs" ? 0.8 : wanted;
       const key = `${name} (${bytes.length} bytes), ${work} against ${codec}`;
-      ratios[key] = ratio(measured, times[`${work} emporium`]!, least);
+      ratios[key] = cpuRatio(measured, times[`${work} emporium`]!, least);
     }
   }
   const text = [

@@ -1,5 +1,5 @@
 import type { Round } from "../callers.js";
-import { median, type Ratio, ratio, shown } from "../ratios.js";
+import { cpuRatio, median, type Ratio, ratio, shown } from "../ratios.js";
 import type { Mix } from "./orders.js";
 import type { WayName } from "./ways.js";
 
@@ -45,7 +45,7 @@ export function report(results: MixResult[]) {
       if (name !== "grouped") {
         const over = ratio(rates(grouped), rates(measures), wanted[mix.name]?.[name]);
         ratios[`grouped over ${name}, ${mix.name}`] = over;
-        const cpu = ratio(cpuOf(measures), cpuOf(grouped));
+        const cpu = cpuRatio(cpuOf(measures), cpuOf(grouped));
         compared = shown(over);
         // Not a number where the system does not tell the CPU time of Postgres.
         if (cpu.median > 0) {

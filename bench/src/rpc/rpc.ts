@@ -1,11 +1,20 @@
+import { type Bench, cpuRatio, median, type Ratio, shown } from "../ratios.js";
 import { join } from "node:path";
-import { type Bench, median, type Ratio, ratio, shown } from "../ratios.js";
 import { type Measure, pin, ServerProcess } from "../server-process.js";
-import { load } from "./load.js";
+import { buildGoServer } from "./go-server.js";
+import { load, type RoundSize } from "./load.js";
 import { type Scenario, scenarios } from "./subject.js";
 
 /** Other ways to serve the same contract. */
-const variants = ["engine", "bare", "proto-loader", "nest", "nice-grpc", "connect"] as const;
+const variants = [
+  "engine",
+  "bare",
+  "proto-loader",
+  "nest",
+  "nice-grpc",
+  "connect",
+  "grpc-go",
+] as const;
 type Variant = (typeof variants)[number];
 
 /** What the engine is wanted to be: RPCs (or messages) per CPU second over another's. */
@@ -16,39 +25,45 @@ const wanted: Partial<Record<Variant, Partial<Record<Scenario, number>>>> = {
 
 /**
  * Serves the same contract in several ways on one core and calls them in turn from another. A short run
- * (`--rounds 2 --seconds 0.3`) takes less than a minute; it warms up less, and its figures mean less.
+ * has shorter streams and warms up less, and its figures mean less.
  */
 export const benchRpc: Bench = async ({ quick, rounds, seconds, progress }) => {
-  rounds ??= quick ? 2 : 9;
-  const milliseconds = (seconds ?? (quick ? 0.3 : 1)) * 1000;
+  rounds ??= quick ? 3 : 9;
+  const messages = quick ? 1_000 : 10_000;
+  const size: RoundSize = { milliseconds: (seconds ?? (quick ? 0.2 : 1)) * 1000, messages };
   const pinned = pin(process.pid, 1);
+  using stack = new DisposableStack();
   const servers = new Map<Variant, ServerProcess>();
-  for (const variant of variants)
-    servers.set(variant, await ServerProcess.start(scriptOf(variant)));
-  const measures = new Map<string, Measure[]>();
-  try {
-    for (const scenario of Object.keys(scenarios) as Scenario[])
-      for (let round = 0; round <= rounds; round++) {
-        for (const [variant, server] of servers) {
-          const call = (port: number) => load(port, scenario, milliseconds);
-          if (round === 0) await server.warmUp(call, rounds);
-          else {
-            const key = `${variant}/${scenario}`;
-            measures.set(key, [...(measures.get(key) ?? []), await server.measure(call)]);
-          }
-        }
-        progress(`${scenario}: ${round === 0 ? "warm" : `round ${round} of ${rounds}`}`);
-      }
-    const peaks = Object.fromEntries([...servers].map(([variant, { rss }]) => [variant, rss]));
-    return report(measures, peaks, pinned);
-  } finally {
-    for (const server of servers.values()) server.stop();
+  for (const variant of variants) {
+    const program = await programOf(variant, progress);
+    if (program === undefined) continue;
+    const server = await ServerProcess.start({ program, streamMessages: messages });
+    servers.set(variant, stack.use(server));
   }
+  const measures = new Map<string, Measure[]>();
+  for (const scenario of Object.keys(scenarios) as Scenario[])
+    for (let round = 0; round <= rounds; round++) {
+      for (const [variant, server] of servers) {
+        const call = (port: number) => load(port, scenario, size);
+        if (round === 0) await server.warmUp(call);
+        else {
+          const key = `${variant}/${scenario}`;
+          measures.set(key, [...(measures.get(key) ?? []), await server.measure(call)]);
+        }
+      }
+      progress(`${scenario}: ${round === 0 ? "warm" : `round ${round} of ${rounds}`}`);
+    }
+  const peaks = new Map([...servers].map(([variant, { rss }]) => [variant, rss]));
+  return report(measures, peaks, pinned);
 };
 
-const scriptOf = (variant: Variant) => join(import.meta.dirname, `servers/${variant}.js`);
+/** What to start; nothing where there is no Go. */
+function programOf(variant: Variant, progress: (line: string) => void) {
+  if (variant === "grpc-go") return buildGoServer(progress);
+  return join(import.meta.dirname, `servers/${variant}.js`);
+}
 
-function report(measures: Map<string, Measure[]>, peaks: Record<string, number>, pinned: boolean) {
+function report(measures: Map<string, Measure[]>, peaks: Map<Variant, number>, pinned: boolean) {
   const ratios: Record<string, Ratio> = {};
   const figures: Record<string, Measure> = {};
   const lines = [
@@ -58,7 +73,7 @@ function report(measures: Map<string, Measure[]>, peaks: Record<string, number>,
     const cpu = (variant: Variant) =>
       measures.get(`${variant}/${scenario}`)!.map(({ cpuMicros }) => cpuMicros);
     lines.push("", row(scenario, COLUMNS, "engine's work per CPU second over it"));
-    for (const variant of variants) {
+    for (const variant of peaks.keys()) {
       const middle = medianOf(measures.get(`${variant}/${scenario}`)!);
       figures[`${variant}, ${scenario}`] = middle;
       const { cpuMicros, rate, p50Ms, p99Ms } = middle;
@@ -70,18 +85,22 @@ function report(measures: Map<string, Measure[]>, peaks: Record<string, number>,
       ];
       let comparison = "";
       if (variant !== "engine") {
-        const compared = ratio(cpu(variant), cpu("engine"), wanted[variant]?.[scenario]);
+        const compared = cpuRatio(cpu(variant), cpu("engine"), wanted[variant]?.[scenario]);
         ratios[`engine over ${variant}, ${scenario}`] = compared;
         comparison = shown(compared);
       }
       lines.push(row(`  ${variant}`, shownFigures, comparison));
     }
   }
-  const memory = Object.entries(peaks).map(
-    ([variant, rss]) => `${variant} ${Math.round(rss / 1e6)}`,
-  );
+  const memory = [...peaks].map(([variant, rss]) => `${variant} ${Math.round(rss / 1e6)}`);
   lines.push("", `Peak memory in MB: ${memory.join(", ")}`);
-  const data = { ratios, figures, node: process.version, pinned, peakBytes: peaks };
+  const data = {
+    ratios,
+    figures,
+    node: process.version,
+    pinned,
+    peakBytes: Object.fromEntries(peaks),
+  };
   return { text: lines.join("\n"), data };
 }
 

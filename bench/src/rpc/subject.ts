@@ -27,10 +27,8 @@ function line(sku: string, title: string, quantity: number, units: number, nanos
   return { sku, title, quantity, unitPrice: { currencyCode: "GBP", units, nanos } };
 }
 
-/** Messages of one call of each streaming kind. */
-export const STREAM_MESSAGES = 10_000;
-/** Round trips of one conversation. */
-export const PING_PONGS = 1_000;
+/** Messages that a server sends down a stream; the bench tells each server as it starts it. */
+export const STREAM_MESSAGES = Number(process.env["STREAM_MESSAGES"] ?? 10_000);
 
 /** What is called, and with which bytes. */
 export const scenarios = {

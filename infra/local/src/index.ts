@@ -25,4 +25,5 @@ export { projectDirectory } from "./project.js";
 export { runReplay, type ReplayOptions } from "./replay/run.js";
 export type { ShopClientOptions, ShopClients } from "./shop/clients.js";
 export { bootShop, type Shop, type ShopConfig } from "./shop/shop.js";
+export { makeOnce } from "./temporary.js";
 export { resolveTool, type ToolSearch } from "./tools/resolve.js";

@@ -1,0 +1,68 @@
+import { expect, test } from "vitest";
+import type { Ratio } from "../ratios.js";
+import { chart } from "./chart.js";
+import { compare } from "./compare.js";
+import { page } from "./page.js";
+import type { Results } from "./results.js";
+
+const cpu = (median: number): Ratio => ({ median, min: median / 2, max: median * 2, cpu: true });
+
+function results(ratios: Record<string, Ratio>): Results {
+  const run = { seconds: 1, loadBefore: [9.5, 1, 1], loadAfter: [0.5, 1, 1], report: { ratios } };
+  const machine = {
+    cores: 2,
+    model: "A CPU",
+    memoryBytes: 2 ** 33,
+    kernel: "linux 6",
+    node: "v24",
+  };
+  return { time: "2026-11-27T12:00:00Z", quick: true, machine, benches: { rpc: run } };
+}
+
+test("a ratio has fallen when it is under half of what was committed", () => {
+  const before = results({ halved: cpu(4), fallen: cpu(4), risen: cpu(1) });
+  const now = results({ halved: cpu(2), fallen: cpu(1.99), risen: cpu(9) });
+  const fell = compare(before, now).map((each) => [each.name, each.fell]);
+  expect(fell).toEqual([
+    ["rpc: halved", false],
+    ["rpc: fallen", true],
+    ["rpc: risen", false],
+  ]);
+});
+
+test("rates are not compared, only CPU time is", () => {
+  const rate = (median: number): Ratio => ({ median, min: median, max: median });
+  expect(compare(results({ rate: rate(4) }), results({ rate: rate(1) }))).toEqual([]);
+});
+
+test("what is not measured this time is said and has not fallen", () => {
+  expect(compare(results({ "engine over grpc-go": cpu(0.3) }), results({}))).toEqual([
+    { name: "rpc: engine over grpc-go", before: 0.3, now: undefined, fell: false },
+  ]);
+});
+
+test("the page says what was missed, how busy the machine was, and what was not measured", () => {
+  const measured = results({ kept: { ...cpu(3), wanted: 2 }, short: { ...cpu(1), wanted: 1.4 } });
+  measured.benches["codec"] = { seconds: 1, loadBefore: [3], loadAfter: [3], failure: "no codec" };
+  const text = page(measured);
+  expect(text).toContain("| kept | 3.00 | 1.50 | 6.00 | 2 | CPU time |");
+  expect(text).toContain("| short | 1.00 | 0.500 | 2.00 | 1.4, missed | CPU time |");
+  expect(text).toContain("0.5 to 9.5. More processes wanted a core than there were");
+  expect(text).toContain("Not measured this time: no codec.");
+  expect(text).not.toContain("codec.svg");
+});
+
+test("a chart has a bar for each ratio, to the left of 1 where it is less", () => {
+  const svg = chart("rpc", { "more & better": { ...cpu(10), wanted: 2 }, less: cpu(0.1) });
+  const bars = [...svg.matchAll(/<rect class="(\w+)" x="([\d.]+)" y="\d+" width="([\d.]+)"/g)];
+  const [more, less] = bars.map(([, kind, x, width]) => ({
+    kind,
+    x: Number(x),
+    width: Number(width),
+  }));
+  expect(more?.kind).toBe("kept");
+  expect(less?.kind).toBe("untold");
+  expect(less!.x + less!.width).toBeCloseTo(more!.x);
+  expect(less!.width).toBeCloseTo(more!.width);
+  expect(svg).toContain("more &amp; better");
+});

@@ -1,0 +1,56 @@
+import { projectDirectory } from "@emporium/local";
+import type { Ratio } from "../ratios.js";
+import { measureAll } from "./all.js";
+import { committedResults, type Results } from "./results.js";
+
+/** Share of the committed median under which a ratio has fallen: loose enough for a busy machine. */
+const LEAST = 0.5;
+
+/** A ratio by CPU time, then and now. */
+interface Compared {
+  name: string;
+  before: number;
+  /** `undefined` where it was not measured this time, as without Go. */
+  now: number | undefined;
+  fell: boolean;
+}
+
+/**
+ * Holds ratios by CPU time against earlier ones. Rates and delays are left out: they say more of a
+ * machine's other work than of this project's. A ratio that is new has nothing to fall from.
+ */
+export function compare(before: Results, now: Results): Compared[] {
+  return Object.entries(before.benches).flatMap(([bench, { report }]) =>
+    Object.entries(report?.ratios ?? {})
+      .filter(([, { cpu }]) => cpu)
+      .map(([name, { median }]: [string, Ratio]) => {
+        const found = now.benches[bench]?.report?.ratios[name]?.median;
+        const fell = found !== undefined && found < LEAST * median;
+        return { name: `${bench}: ${name}`, before: median, now: found, fell };
+      }),
+  );
+}
+
+/** Measures everything and compares it with what was committed last. Returns an exit code. */
+export async function compareWithCommitted(options: {
+  quick: boolean;
+  progress: (line: string) => void;
+}): Promise<number> {
+  const committed = committedResults(projectDirectory);
+  if (!committed) {
+    console.error("No results are committed yet: npm run bench -- all writes them");
+    return 1;
+  }
+  const now = await measureAll(options);
+  const all = compare(committed.results, now);
+  for (const { name, before, now: found, fell } of all)
+    console.log(
+      `${fell ? "FELL" : "    "} ${name}: ${before.toFixed(2)}, now ${found?.toFixed(2) ?? "not measured"}`,
+    );
+  const fallen = all.filter(({ fell }) => fell).length;
+  const failed = Object.values(now.benches).some(({ failure }) => failure !== undefined);
+  console.log(
+    `${fallen} of ${all.length} ratios by CPU time are under half of those in ${committed.file}`,
+  );
+  return fallen > 0 || failed ? 1 : 0;
+}

@@ -1,0 +1,41 @@
+import { benchAuth } from "./auth/auth.js";
+import { benchCheckout } from "./checkout/checkout.js";
+import { benchCodec } from "./codec/codec.js";
+import type { Bench } from "./ratios.js";
+import { benchReserve } from "./reserve/reserve.js";
+import { benchRpc } from "./rpc/rpc.js";
+import { benchWatchers } from "./watchers/watchers.js";
+
+/** Every bench, with what its page says that it compares. */
+export const benches: Record<string, { bench: Bench; about: string }> = {
+  auth: {
+    bench: benchAuth,
+    about:
+      "What it costs a call to know who calls: mTLS over plaintext, and a token that was not seen before over one that was.",
+  },
+  checkout: {
+    bench: benchCheckout,
+    about:
+      "Whole checkouts over gRPC, beside the same three services written the obvious way, and beside the same rows written by pgbench.",
+  },
+  codec: {
+    bench: benchCodec,
+    about:
+      "CPU time of encoding and decoding: protobuf-es and protobufjs over the compiled codec, on the same bytes.",
+  },
+  reserve: {
+    bench: benchReserve,
+    about:
+      "Reserving stock: grouped, as the service does, beside a transaction for each, one statement for each, and pgbench.",
+  },
+  rpc: {
+    bench: benchRpc,
+    about:
+      "RPCs (messages of streams) per CPU second of the server, the engine with everything on over other ways to serve the same contract. grpc-go is the reference from outside Node.",
+  },
+  watchers: {
+    bench: benchWatchers,
+    about:
+      "A change of stock on its way to 10, 100 and 1,000 open WatchStock streams: CPU time of inventory for each message, and the delay until a watcher has it.",
+  },
+};
