@@ -38,3 +38,13 @@ test.concurrent(
   },
   180_000,
 );
+
+test.concurrent(
+  "the watchers bench runs to its end and tells what is wanted",
+  async () => {
+    const ratios = await ratiosOf("watchers");
+    expect(ratios["CPU time of a message, 10 watchers over 1,000"]?.wanted).toBe(1);
+    for (const { median } of Object.values(ratios)) expect(median).toBeGreaterThan(0);
+  },
+  180_000,
+);

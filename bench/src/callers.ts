@@ -1,4 +1,5 @@
 import { createHistogram } from "node:perf_hooks";
+import { setTimeout } from "node:timers/promises";
 
 /** How it went, as the callers saw it. */
 export interface Round {
@@ -9,6 +10,12 @@ export interface Round {
   p50Ms: number;
   p99Ms: number;
 }
+
+/** Milliseconds that a caller waits who was refused: at once again, it would only be more load. */
+const PAUSE_MS = 100;
+
+/** Milliseconds that are added for as long as no call has succeeded, as where a server sheds all. */
+const PATIENCE_MS = 30_000;
 
 /**
  * So many callers, each of whom calls again as soon as it is answered, for so long. Rejects where
@@ -24,14 +31,16 @@ export async function callers(
   const end = start + milliseconds;
   let failed = 0;
   let failure: unknown;
+  const goesOn = (now: number) => now < end || (histogram.count === 0 && now < end + PATIENCE_MS);
   const caller = async () => {
-    for (let began = start; began < end; began = performance.now()) {
+    for (let began = start; goesOn(began); began = performance.now()) {
       try {
         await call();
         histogram.record(Math.max(1, Math.round((performance.now() - began) * 1e6)));
       } catch (error) {
         failed += 1;
         failure = error;
+        await setTimeout(PAUSE_MS);
       }
     }
   };
