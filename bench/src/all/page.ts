@@ -15,7 +15,7 @@ export function page(results: Results): string {
     "",
     `**Where**: ${machine.cores} cores of ${machine.model}, ${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB, ${machine.kernel}, Node ${machine.node}. **Load average** over one minute, before and after each bench: ${Math.min(...busy)} to ${Math.max(...busy)}. ${plainly(Math.max(...busy), machine.cores)}${quick ? " The runs were short (`--quick`): they show that all of it works and roughly where it stands, and no more." : ""}`,
     "",
-    "Every figure is a ratio of two variants that took turns on the same machine: the median of the rounds, the lowest and the highest. More is always better for this project. Ratios by CPU time say more than those by the clock where other work shares the machine. Grey bars in the charts have no wanted value.",
+    "Every figure is a ratio of two variants that took turns on the same machine: the median of the rounds, the lowest and the highest. More is always better for this project. Where lowest and highest are the same there was one round. Those that `compare` looks at are by CPU time, which other work on the machine changes least. Grey bars in the charts have no wanted value.",
     ...Object.entries(results.benches).flatMap(([name, run]) => section(name, run, options)),
     "",
   ].join("\n");
@@ -37,7 +37,7 @@ function section(name: string, { report, failure, ...run }: Run, options: string
     "",
     `![${name}](performance/${name}.svg)`,
     "",
-    "| | median | lowest | highest | wanted | by |",
+    "| | median | lowest | highest | wanted | compared |",
     "|---|---:|---:|---:|---:|---|",
     ...Object.entries(report.ratios).map(row),
   ];
@@ -45,14 +45,7 @@ function section(name: string, { report, failure, ...run }: Run, options: string
 
 function row([name, { median, min, max, wanted, cpu }]: [string, Ratio]): string {
   const target = wanted === undefined ? "" : `${wanted}${median < wanted ? ", missed" : ""}`;
-  const cells = [
-    name,
-    digits(median),
-    digits(min),
-    digits(max),
-    target,
-    cpu ? "CPU time" : "clock",
-  ];
+  const cells = [name, digits(median), digits(min), digits(max), target, cpu ? "yes" : ""];
   return `| ${cells.join(" | ")} |`;
 }
 
