@@ -40,10 +40,10 @@ test.concurrent(
 );
 
 test.concurrent(
-  "the watchers bench runs to its end and tells what is wanted",
+  "the watchers bench runs to its end with a thousand watchers",
   async () => {
     const ratios = await ratiosOf("watchers");
-    expect(ratios["CPU time of a message, 10 watchers over 1,000"]?.wanted).toBe(1);
+    expect(Object.keys(ratios)).toContain("delay at the last watcher, 10 over 1,000");
     for (const { median } of Object.values(ratios)) expect(median).toBeGreaterThan(0);
   },
   180_000,
