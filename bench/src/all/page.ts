@@ -11,7 +11,7 @@ export function page(results: Results): string {
   return [
     "# Performance",
     "",
-    `Written by \`npm run bench -- all${options}\` on ${time.slice(0, 10)}; its figures are in [bench/results](../bench/results/${time.slice(0, 10)}.json). \`npm run bench -- compare${options}\` measures again and fails where a ratio by CPU time has fallen under half of what was committed. How stock is reserved, and longer runs of reservations and checkouts: [the flash sale](performance/flash-sale.md). How far the system reaches: [capacity](capacity.md).`,
+    `Written by \`npm run bench -- all${options}\` on ${time.slice(0, 10)}; its figures are in [bench/results](../bench/results/${time.slice(0, 10)}.json). \`npm run bench -- compare${options}\` measures again and fails where a ratio by CPU time is in each round under half of what was committed. How stock is reserved, and longer runs of reservations and checkouts: [the flash sale](performance/flash-sale.md). How far the system reaches: [capacity](capacity.md).`,
     "",
     `**Where**: ${machine.cores} cores of ${machine.model}, ${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB, ${machine.kernel}, Node ${machine.node}. **Load average** over one minute, before and after each bench: ${Math.min(...busy)} to ${Math.max(...busy)}. ${plainly(Math.max(...busy), machine.cores)}${quick ? " The runs were short (`--quick`): they show that all of it works and roughly where it stands, and no more." : ""}`,
     "",
