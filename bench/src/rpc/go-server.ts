@@ -18,6 +18,7 @@ export async function buildGoServer(report: (line: string) => void): Promise<str
   const place = join(projectDirectory, ".emporium/tools", `bench-grpc-go-${await fingerprint()}`);
   try {
     await makeOnce(place, async (folder) => {
+      await run("go", ["version"]);
       report("Building the server in Go; this takes a minute, once");
       await cp(source, folder, { recursive: true });
       const protos = contract.flatMap((file) => [
