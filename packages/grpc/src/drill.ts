@@ -4,7 +4,12 @@ import { type Fault, FaultInjection, FAULTS_SWITCH } from "./faults.js";
 /** Environment variable with rules for `FaultInjection`, as JSON. */
 const RULES = "GRPC_FAULTS";
 
-/** Named places around the work of these methods: before it, and when it is done but not answered. */
+/**
+ * Named places around the work of these methods: before it, and when it is done but not answered.
+ *
+ * @example
+ * faultPointsOf("ReserveStock"); // ["before-ReserveStock", "after-ReserveStock"]
+ */
 export function faultPointsOf(...methods: string[]): string[] {
   return methods.flatMap((method) => [`before-${method}`, `after-${method}`]);
 }

@@ -98,7 +98,8 @@ test.each(attacks)(
       );
     }
     expect(took.length).toBeGreaterThan(1);
-    expect(growth).toBeLessThan(400);
+    // A hundred bombs of 4 MiB on a connection are open at once, and the collector comes later.
+    expect(growth).toBeLessThan(1_000);
     await expect.poll(async () => (await ask()).connections, { timeout: 10_000 }).toBe(0);
   },
 );
