@@ -41,7 +41,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const trouble = { on: true };
   report(`Seed ${seed}: a shop of ${LABELS.length} processes opens`);
   // On disk, as in production: what is acknowledged has to survive.
-  const infrastructure = stack.use(await bootInfrastructure());
+  const infrastructure = stack.use(await bootInfrastructure({ eventPrefix: "*" }));
   const { postgres, nats, certificates, issuer } = infrastructure;
   const shop = stack.use(
     await bootShop({

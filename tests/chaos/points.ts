@@ -1,6 +1,12 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { audit, type AuditReport, bootShop, type Shop, type ShopConfig } from "@emporium/local";
-import { openDeadLetters } from "@emporium/events";
+import {
+  audit,
+  type AuditReport,
+  bootShop,
+  openLetters,
+  type Shop,
+  type ShopConfig,
+} from "@emporium/local";
 import { FaultMarks, type Place, places, serviceOf } from "./fault-marks.ts";
 import { type Death, Keeper } from "./keeper.ts";
 import { emitPoison } from "./poison.ts";
@@ -115,7 +121,7 @@ async function strikeAll(
 
 /** What was poison stays poison: somebody has to look at it and pass it over. Then all books agree. */
 async function settle(shop: Shop): Promise<AuditReport> {
-  await using letters = await openDeadLetters({ servers: shop.natsUrl, prefix: shop.eventPrefix });
+  await using letters = await openLetters(shop);
   const end = performance.now() + BOUND_MS;
   for (;;) {
     const books = await audit(shop, 0);

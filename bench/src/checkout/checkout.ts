@@ -24,7 +24,7 @@ export const benchCheckout: Bench = async ({ quick, progress }) => {
   const milliseconds = quick ? 500 : 4_000;
   const count = quick ? 4 : 16;
   await using stack = new AsyncDisposableStack();
-  const infrastructure = stack.use(await bootInfrastructure());
+  const infrastructure = stack.use(await bootInfrastructure({ eventPrefix: "*" }));
   const { postgres, nats, certificates, issuer } = infrastructure;
   const adminUrl = postgres.databases.url("postgres");
   await countStatements(infrastructure, adminUrl);

@@ -1,3 +1,4 @@
+export { openLetters } from "./dlq/open.js";
 export { audit, type AuditedShop, type AuditReport } from "./audit/audit.js";
 export { printedAudit } from "./audit/printed.js";
 export { Authority } from "./certificates/authority.js";
