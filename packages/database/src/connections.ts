@@ -48,7 +48,16 @@ export class Connections implements Lender {
       statement_timeout: options.statementLimitMs,
       verify: prepare,
     });
-    this.#control = sidePool(options.url, `${options.applicationName} control`);
+    // One connection that opens when needed, opens again when lost, and never waits for long.
+    this.#control = new Pool({
+      connectionString: options.url,
+      application_name: `${options.applicationName} control`,
+      max: 1,
+      connectionTimeoutMillis: CONTROL_LIMIT_MS,
+      idleTimeoutMillis: 0,
+      keepAlive: true,
+      query_timeout: CONTROL_LIMIT_MS,
+    });
     this.#pool.on("error", options.onError);
     this.#control.on("error", options.onError);
   }
@@ -139,29 +148,20 @@ export class Connections implements Lender {
 
 /**
  * What each new connection is told. UTC: the Prisma adapter takes whatever time it reads for UTC,
- * and a Postgres set up on a laptop speaks local time. And to look each second whether this
+ * and a Postgres set up on a laptop speaks local time. No sequential scans where an index will do: a
+ * prepared statement keeps the plan of the moment in which it was made, and while a table is new and
+ * small that is to read all of it, until autovacuum has counted its rows. And to look each second whether this
  * process is still there, so that a killed one does not keep its locks until its statement ends;
  * a server on Windows cannot, and refuses that.
  */
 function prepare(client: PoolClient, done: (error?: Error) => void): void {
   client
-    .query("SET TIME ZONE 'UTC'")
+    .query(
+      "SET TIME ZONE 'UTC'; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan",
+    )
     .then(() => client.query("SET client_connection_check_interval = 1000"))
     .then(
       () => done(),
       (error: Error) => done(error instanceof DatabaseError ? undefined : error),
     );
-}
-
-/** One connection that opens when needed, opens again when lost, and never waits for long. */
-export function sidePool(url: string, applicationName: string): Pool {
-  return new Pool({
-    connectionString: url,
-    application_name: applicationName,
-    max: 1,
-    connectionTimeoutMillis: CONTROL_LIMIT_MS,
-    idleTimeoutMillis: 0,
-    keepAlive: true,
-    query_timeout: CONTROL_LIMIT_MS,
-  });
 }

@@ -2,8 +2,6 @@ import { PrismaPg } from "@prisma/adapter-pg";
 import type { SqlDriverAdapterFactory } from "@prisma/driver-adapter-utils";
 import { Connections } from "./connections.js";
 import { Cutoff, unlessAborted } from "./cutoff.js";
-import { Listener } from "./listener.js";
-import { Notifier } from "./notifier.js";
 import { PrismaPool } from "./prisma-pool.js";
 import {
   runTransaction,
@@ -21,13 +19,13 @@ export interface DatabaseOptions<Client> {
   client: (adapter: SqlDriverAdapterFactory) => Client;
   /** Shown in `pg_stat_activity`. */
   applicationName: string;
-  /** Connections for statements, 10 if not given; control, NOTIFY and LISTEN have one each besides. */
+  /** Connections for statements, 10 if not given; one more is for cancel requests and health checks. */
   poolSize?: number;
   /** Longest time of any statement, in milliseconds; 30,000 if not given. */
   statementLimitMs?: number;
   /** A first listener as if by `onCommit`. */
   onCommit?: () => void;
-  /** Told of what no caller can be told: lost idle connections, failed NOTIFYs, failing listeners. */
+  /** Told of what no caller can be told: lost idle connections, failing listeners. */
   onError?: (error: Error) => void;
 }
 
@@ -52,8 +50,6 @@ export class Database<Client extends PrismaClientLike> implements AsyncDisposabl
   readonly #options: DatabaseOptions<Client>;
   readonly #connections: Connections;
   readonly #pool: PrismaPool;
-  readonly #notifier: Notifier;
-  readonly #listeners = new Set<Listener>();
   readonly #onCommit = new Set<() => void>();
 
   private constructor(options: DatabaseOptions<Client>) {
@@ -67,7 +63,6 @@ export class Database<Client extends PrismaClientLike> implements AsyncDisposabl
       onError: this.#report,
     });
     this.#pool = new PrismaPool(this.#connections);
-    this.#notifier = new Notifier(url, applicationName, this.#report);
     this.prisma = options.client(new PrismaPg(this.#pool));
     if (options.onCommit) this.onCommit(options.onCommit);
   }
@@ -136,26 +131,6 @@ export class Database<Client extends PrismaClientLike> implements AsyncDisposabl
     for (const listener of this.#onCommit) this.#guard(listener);
   }
 
-  /**
-   * LISTENs until the signal fires or the result is disposed. `onNotify` is also called each time
-   * the connection is made, the first time and after each loss: something may have been missed.
-   * @example
-   *     await using listening = database.listen("outbox", () => relay.poke(), signal);
-   */
-  listen(channel: string, onNotify: () => void, signal?: AbortSignal): AsyncDisposable {
-    const { url, applicationName } = this.#options;
-    const onError = this.#report;
-    const listener = new Listener({ url, applicationName, channel, onNotify, onError, signal });
-    this.#listeners.add(listener);
-    void listener.closed.then(() => this.#listeners.delete(listener));
-    return listener;
-  }
-
-  /** Sends NOTIFY soon, at most once per channel in 10 ms, outside any transaction. */
-  notify(channel: string): void {
-    this.#notifier.notify(channel);
-  }
-
   /** Resolves when the database answers, on the control connection: a full pool is not illness. */
   async ping(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
@@ -164,8 +139,6 @@ export class Database<Client extends PrismaClientLike> implements AsyncDisposabl
 
   /** Stops what still runs, rolls it back, and closes every connection. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#listeners].map((listener) => listener[Symbol.asyncDispose]()));
-    await this.#notifier[Symbol.asyncDispose]();
     await this.#connections.close();
     await this.prisma.$disconnect();
   }

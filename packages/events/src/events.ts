@@ -21,8 +21,6 @@ const BACKOFF_MS: readonly number[] = [200, 1_000, 5_000, 15_000, 30_000];
 const CONCURRENCY = 16;
 const ACK_WAIT_MS = 10_000;
 const OUTBOX_RETENTION_MS = 7 * 24 * 60 * 60_000;
-/** Tells the relays of other replicas, through Postgres, that there are rows. */
-const CHANNEL = "outbox";
 
 export interface EventsOptions<Client extends PrismaClientLike> {
   /** Such as `nats://localhost:4222`. */
@@ -138,11 +136,7 @@ export class Events<Client extends PrismaClientLike> implements AsyncDisposable 
     };
     void this.#run((signal) => dropOldRows(kept, this.#logger, signal));
     void this.#run(async (signal) => {
-      using _commits = database.onCommit(() => {
-        relay.poke();
-        database.notify(CHANNEL);
-      });
-      await using _others = database.listen(CHANNEL, () => relay.poke(), signal);
+      using _commits = database.onCommit(() => relay.poke());
       await relay.run(signal);
     });
   }

@@ -25,15 +25,11 @@ export interface Claim {
   fence: bigint;
 }
 
-/** How much one claim takes. */
-export interface ClaimLimits {
-  lanes: number;
-  /** Aggregates of each lane. */
-  chains: number;
-  /** Rows of each aggregate. */
-  rows: number;
-  leaseMs: number;
-}
+/** How long a dead relay keeps its lanes from the others. */
+const LEASE_MS = 4_000;
+
+/** How much one claim takes: lanes, aggregates of each lane, and rows of each aggregate. */
+export const CLAIM_LIMITS = { lanes: 8, chains: 8, rows: 8 };
 
 /** The last event of a lane that the stream acknowledged. */
 export interface Tail {
@@ -53,24 +49,26 @@ export interface Acknowledged {
  * From each lane some aggregates and from each of them some rows, so that many chains go out side by
  * side. Each claim begins behind the aggregate where the one before stopped: none is starved. Each
  * look at the rows is one step down the index, so a claim takes as long with a million waiting.
+ * The limits stand in the text: with parameters there Postgres plans it anew each time, which takes
+ * three times as long as to run it.
  */
 const CLAIM = `
 WITH RECURSIVE free AS (
   SELECT l.lane FROM outbox_lane l CROSS JOIN LATERAL (
     SELECT FROM outbox o
-    WHERE o.lane = l.lane AND o.publish_time IS NULL AND NOT o.aggregate_id = ANY ($6::text[])
+    WHERE o.lane = l.lane AND o.publish_time IS NULL AND NOT o.aggregate_id = ANY ($2::text[])
     ORDER BY o.aggregate_type, o.aggregate_id LIMIT 1
   ) AS work
   WHERE l.lease_until <= now()
-  ORDER BY l.lease_until LIMIT $2 FOR UPDATE OF l SKIP LOCKED
+  ORDER BY l.lease_until LIMIT ${CLAIM_LIMITS.lanes} FOR UPDATE OF l SKIP LOCKED
 ), claimed AS (
   UPDATE outbox_lane l
-  SET owner = $1::uuid, fence = l.fence + 1, lease_until = now() + $3 * interval '1 ms'
+  SET owner = $1::uuid, fence = l.fence + 1, lease_until = now() + interval '${LEASE_MS} ms'
   FROM free WHERE l.lane = free.lane
   RETURNING l.lane, l.fence
 ), chain (lane, type, id, nr) AS (
   SELECT claimed.lane, start.type COLLATE "C", start.id COLLATE "C", 0
-  FROM unnest($7::text[], $8::text[]) WITH ORDINALITY AS start (type, id, nr)
+  FROM unnest($3::text[], $4::text[]) WITH ORDINALITY AS start (type, id, nr)
   JOIN claimed ON claimed.lane = start.nr - 1
   UNION ALL
   SELECT chain.lane, next.aggregate_type, next.aggregate_id, chain.nr + 1
@@ -78,10 +76,10 @@ WITH RECURSIVE free AS (
     SELECT o.aggregate_type, o.aggregate_id FROM outbox o
     WHERE o.lane = chain.lane AND o.publish_time IS NULL
       AND (o.aggregate_type, o.aggregate_id) > (chain.type, chain.id)
-      AND NOT o.aggregate_id = ANY ($6::text[])
+      AND NOT o.aggregate_id = ANY ($2::text[])
     ORDER BY o.aggregate_type, o.aggregate_id LIMIT 1
   ) AS next
-  WHERE chain.nr < $4
+  WHERE chain.nr < ${CLAIM_LIMITS.chains}
 ), waiting AS (
   SELECT chain.lane, row.*
   FROM chain CROSS JOIN LATERAL (
@@ -89,12 +87,12 @@ WITH RECURSIVE free AS (
     FROM outbox o
     WHERE o.lane = chain.lane AND o.publish_time IS NULL
       AND o.aggregate_type = chain.type AND o.aggregate_id = chain.id
-    ORDER BY o.version LIMIT $5
+    ORDER BY o.version LIMIT ${CLAIM_LIMITS.rows}
   ) AS row
   WHERE chain.nr > 0
 )
 SELECT claimed.lane AS "claimedLane", claimed.fence,
-  (SELECT count(*) > $4 FROM chain WHERE chain.lane = claimed.lane) AS more,
+  (SELECT count(*) > ${CLAIM_LIMITS.chains} FROM chain WHERE chain.lane = claimed.lane) AS more,
   waiting.id, waiting.aggregate_type AS "aggregateType", waiting.aggregate_id AS "aggregateId",
   waiting.version, waiting.type, waiting.payload, waiting.headers, waiting.create_time AS "createTime"
 FROM claimed LEFT JOIN waiting USING (lane)
@@ -190,16 +188,11 @@ export class Lanes {
 
   /** Takes free lanes that have work, the longest untouched first, with some of their rows. */
   async claim(
-    limits: ClaimLimits,
     without: readonly string[],
     signal: AbortSignal,
   ): Promise<{ claims: Claim[]; rows: WaitingRow[] }> {
     const found = await this.#database.query<ClaimedRow>(signal, CLAIM, [
       this.#owner,
-      limits.lanes,
-      limits.leaseMs,
-      limits.chains,
-      limits.rows,
       without,
       this.#starts.map((start) => start.type),
       this.#starts.map((start) => start.id),

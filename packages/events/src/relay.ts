@@ -1,7 +1,13 @@
 import type { JetStreamManager } from "@nats-io/jetstream";
 import { RequestError } from "@nats-io/nats-core";
 import type { Link, Session } from "./link.js";
-import type { Acknowledged, Claim, Lanes, WaitingRow } from "./lanes.js";
+import {
+  CLAIM_LIMITS,
+  type Acknowledged,
+  type Claim,
+  type Lanes,
+  type WaitingRow,
+} from "./lanes.js";
 import type { AtFaultPoint } from "./fault-point.js";
 import type { Logger } from "./logger.js";
 import type { Names, Source } from "./names.js";
@@ -9,17 +15,14 @@ import { toHeaders } from "./envelope.js";
 import { pause, unlessAborted } from "./pause.js";
 import { reconcile } from "./reconcile.js";
 
-/** How long a dead relay keeps its lanes from the others. */
-const LEASE_MS = 4_000;
 /** A pass starts no message after this, so that its last answer comes within the lease. */
 const PASS_MS = 1_500;
 const PUBLISH_LIMIT_MS = 2_000;
 const POLL_MS = 1_000;
-/** At most 4 x 8 x 8 messages are under way; more only makes them wait in the server instead. */
+/** At most so many claims are under way; more only makes messages wait in the server instead. */
 const PASSES = 4;
-const LIMITS = { lanes: 8, chains: 8, rows: 4, leaseMs: LEASE_MS };
-/** Pause between claims while there is little to do, so that one claim serves several commits. */
-const SPACING_MS = 4;
+/** One claim after another begins no sooner than this, unless much waits: so it serves many commits. */
+const SPACING_MS = 20;
 const RETRY_MS = 500;
 const LONGEST_RETRY_MS = 30_000;
 
@@ -96,10 +99,14 @@ export class Relay {
     const { lanes, logger, atFaultPoint } = this.#parts;
     if (this.#streamGone) throw new Error("no stream takes the events");
     this.#poked = Promise.withResolvers();
-    const { claims, rows } = await lanes.claim(LIMITS, this.#atRest(), signal);
+    const spaced = pause(SPACING_MS, signal);
+    const { claims, rows } = await lanes.claim(this.#atRest(), signal);
     if (this.#trouble) logger.info({}, "The relay goes on");
     this.#trouble = false;
-    if (claims.length === 0) return this.#nextPoke(signal);
+    if (claims.length === 0) {
+      await this.#nextPoke(signal);
+      return spaced;
+    }
     await atFaultPoint("relay.claimed");
     const pass = this.#pass(session, incarnation, { claims, rows }).finally(() => {
       this.#passes.delete(pass);
@@ -107,7 +114,7 @@ export class Relay {
     });
     this.#passes.add(pass);
     if (this.#passes.size >= PASSES) await Promise.race(this.#passes);
-    else if (claims.length < LIMITS.lanes) await pause(SPACING_MS, signal);
+    else if (claims.length < CLAIM_LIMITS.lanes) await spaced;
   }
 
   /** Publishes what was claimed and marks what was acknowledged; what failed stays as it was. */

@@ -1,14 +1,13 @@
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Lanes, type Acknowledged } from "../src/lanes.js";
+import { Lanes, type Acknowledged, type Claim } from "../src/lanes.js";
 import { silent } from "../src/logger.js";
 import { reconcile } from "../src/reconcile.js";
 import { TestNats } from "./nats.js";
 import { TestPostgres } from "./postgres.js";
 import { TestShop } from "./shop.js";
 
-const limits = { lanes: 32, chains: 8, rows: 8, leaseMs: 60_000 };
 const signal = AbortSignal.timeout(60_000);
 
 let postgres: TestPostgres;
@@ -31,12 +30,16 @@ async function published(shop: TestShop, count: number) {
   const info = await management.streams.add({ name: stream, subjects: [`${shop.prefix}.>`] });
   const lanes = new Lanes(shop.database);
   await shop.emit(...Array.from({ length: count }, (_, nr) => [`rsv_${nr}`, 1] as const));
-  const { claims, rows } = await lanes.claim(limits, [], signal);
+  const claims: Claim[] = [];
   const acknowledged: Acknowledged[] = [];
-  for (const row of rows) {
-    const subject = `${shop.prefix}.${row.aggregateId}`;
-    const { seq } = await jetstream(connection).publish(subject, row.payload, { msgID: row.id });
-    acknowledged.push({ row, sequence: seq });
+  for (let part = await lanes.claim([], signal); part.claims.length > 0;) {
+    claims.push(...part.claims);
+    for (const row of part.rows) {
+      const subject = `${shop.prefix}.${row.aggregateId}`;
+      const { seq } = await jetstream(connection).publish(subject, row.payload, { msgID: row.id });
+      acknowledged.push({ row, sequence: seq });
+    }
+    part = await lanes.claim([], signal);
   }
   const mark = () => lanes.mark(claims, info.created, acknowledged);
   const compare = () => reconcile({ lanes, management, stream, logger: silent }, signal);
