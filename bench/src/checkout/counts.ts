@@ -17,7 +17,7 @@ const COUNT = `
   SELECT
     (SELECT sum(xact_commit) FROM pg_stat_database WHERE datname = ANY ($1)) AS commits,
     sum(calls) AS statements,
-    sum(calls) FILTER (WHERE query ~ 'outbox_lane|inbox|pg_notify|LISTEN') AS "eventStatements",
+    sum(calls) FILTER (WHERE query ~ 'outbox_lane|inbox') AS "eventStatements",
     (SELECT sum(fsyncs) FROM pg_stat_io WHERE object = 'wal') AS syncs
   FROM pg_stat_statements JOIN pg_database ON pg_database.oid = dbid WHERE datname = ANY ($1)`;
 

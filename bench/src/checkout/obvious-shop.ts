@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { CheckoutService } from "@emporium/contracts/checkout/v1";
 import { createGrpcClient, type GrpcClient } from "@emporium/grpc";
-import type { Infrastructure } from "@emporium/local";
+import { clientKeyFile, type Infrastructure, Tokens } from "@emporium/local";
 import type { Start } from "./obvious/service.js";
 
 type ServiceName = "inventory" | "orders" | "checkout";
@@ -18,7 +18,7 @@ export interface BenchedShop {
 /** Starts the three services that are written the obvious way, each in a process of its own. */
 export async function openObviousShop(
   databaseUrls: Record<ServiceName, string>,
-  { nats, certificates }: Infrastructure,
+  { nats, certificates, issuer }: Infrastructure,
 ): Promise<BenchedShop & AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
   const start = async (name: ServiceName, others: Partial<Start>) => {
@@ -26,11 +26,18 @@ export async function openObviousShop(
       databaseUrl: databaseUrls[name],
       natsUrl: nats.url,
       tlsFiles: await certificates.filesOf(name),
+      oidc: {
+        issuer: issuer.url,
+        audience: "emporium",
+        keyFile: clientKeyFile(issuer.folder, name),
+      },
       inventoryAddress: "",
       ordersAddress: "",
       ...others,
     };
-    const child = fork(join(import.meta.dirname, "obvious/main.js"), [name, JSON.stringify(told)]);
+    const child = fork(join(import.meta.dirname, "obvious/main.js"), [name, JSON.stringify(told)], {
+      env: { ...process.env, NODE_EXTRA_CA_CERTS: told.tlsFiles.caFile },
+    });
     stack.defer(() => child.disconnect());
     const [{ port }] = (await once(child, "message")) as [{ port: number }];
     return { pid: child.pid!, address: `dns:///127.0.0.1:${port}` };
@@ -39,11 +46,12 @@ export async function openObviousShop(
   const orders = await start("orders", {});
   const ordersAddress = orders.address;
   const checkout = await start("checkout", { inventoryAddress: inventory.address, ordersAddress });
-  const tls = await certificates.sourceOf("local");
+  const source = await certificates.sourceOf("replay");
   const client = stack.use(
     createGrpcClient(CheckoutService, {
       address: checkout.address,
-      tls: { source: tls, server: "checkout" },
+      tls: { source, server: "checkout" },
+      interceptors: [new Tokens(issuer).of("replay")],
     }),
   );
   const running = stack.move();

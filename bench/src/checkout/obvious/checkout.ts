@@ -10,6 +10,7 @@ import { OrderService } from "@emporium/contracts/orders/v2";
 import { PrismaClient } from "@emporium/checkout/prisma";
 import { outboxEvent } from "@emporium/events";
 import { createGrpcClient } from "@emporium/grpc";
+import { requireOwner } from "@emporium/identity";
 import { relatedId } from "@emporium/runtime";
 import { openService, type Start, toData } from "./service.js";
 
@@ -17,18 +18,18 @@ type StepName =
   "STOCK_RESERVED" | "PAYMENT_AUTHORIZED" | "ORDER_CREATED" | "STOCK_COMMITTED" | "COMPLETED";
 
 export async function checkout(start: Start) {
-  const { server, tls, prisma, transaction } = await openService(
+  const { server, toOthers, prisma, transaction } = await openService(
     start,
     "checkout",
     (adapter) => new PrismaClient({ adapter }),
   );
   const inventory = createGrpcClient(InventoryService, {
     address: start.inventoryAddress,
-    tls: { source: tls, server: "inventory" },
+    ...toOthers("inventory"),
   });
   const orders = createGrpcClient(OrderService, {
     address: start.ordersAddress,
-    tls: { source: tls, server: "orders" },
+    ...toOthers("orders"),
   });
 
   /** Writes each step down when it is done, with its event. */
@@ -56,6 +57,7 @@ export async function checkout(start: Start) {
 
   server.addService(CheckoutService, {
     async completeOrder({ checkoutId, customerId, basket }) {
+      requireOwner(customerId);
       if (await prisma.checkout.findUnique({ where: { checkoutId } }))
         throw new Error(`${checkoutId} is known`);
       const cart = basket.case === "cart" ? basket.value.lines : [];

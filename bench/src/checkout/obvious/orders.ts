@@ -2,6 +2,7 @@ import { toBinary, create } from "@bufbuild/protobuf";
 import { OrderPlacedSchema, OrderSchema, OrderState } from "@emporium/contracts/orders/v1";
 import { OrderService } from "@emporium/contracts/orders/v2";
 import { outboxEvent } from "@emporium/events";
+import { requireOwner } from "@emporium/identity";
 import { PrismaClient } from "@emporium/orders/prisma";
 import { openService, type Start, toData } from "./service.js";
 
@@ -13,6 +14,7 @@ export async function orders(start: Start) {
   );
   server.addService(OrderService, {
     async createOrder({ orderId, checkoutId, customerId, lines }) {
+      requireOwner(customerId);
       const now = new Date();
       const priced = lines.map(({ sku, title, quantity, unitPrice }, index) => {
         const pence = unitPrice!.units * 100n + BigInt(unitPrice!.nanos / 10_000_000);

@@ -1,6 +1,7 @@
 import { Database, type OutboxRow, type PrismaClientLike } from "@emporium/database";
 import { Events } from "@emporium/events";
 import { GrpcServer, tlsFromFiles, type TlsFiles } from "@emporium/grpc";
+import { attachToken, contractAccess, OwnTokens, TokenVerifier } from "@emporium/identity";
 import type { SqlDriverAdapterFactory } from "@prisma/driver-adapter-utils";
 
 /** What a process of the obvious shop is told. */
@@ -8,16 +9,24 @@ export interface Start {
   databaseUrl: string;
   natsUrl: string;
   tlsFiles: TlsFiles;
+  oidc: { issuer: string; audience: string; keyFile: string };
   inventoryAddress: string;
   ordersAddress: string;
 }
+
+/** Who takes in the events of orders, of which a purchase gives them nothing to do. */
+const consumers = {
+  inventory: "inventory-returned-goods",
+  orders: undefined,
+  checkout: "checkout-refunds",
+};
 
 /** Prisma waits 2 s for a connection and 5 s for the work unless told; callers here wait in line. */
 const PATIENCE = { maxWait: 60_000, timeout: 60_000 };
 
 /**
- * What the three have in common: the same engine with TLS, the same relay of events, as many
- * connections. They have a head start, since they look at no token.
+ * What the three have in common with the shop's own: the engine with TLS, tokens and access by the
+ * contract, the relay of events, those who take in the events of orders, as many connections.
  */
 export async function openService<Client extends PrismaClientLike>(
   start: Start,
@@ -30,13 +39,23 @@ export async function openService<Client extends PrismaClientLike>(
     applicationName: source,
   });
   const servers = start.natsUrl;
-  const events = await Events.connect({ servers, prefix: "obvious", source, database });
+  const nats = { tls: start.tlsFiles };
+  const events = await Events.connect({ servers, nats, prefix: "obvious", source, database });
   events.startRelay();
+  const consumer = consumers[source];
+  if (consumer) await events.consume({ name: consumer, from: "orders", handlers: [] });
   const tls = tlsFromFiles(start.tlsFiles);
-  const server = new GrpcServer({ listen: { host: "127.0.0.1", port: 0 }, tls });
+  const verifier = new TokenVerifier(start.oidc);
+  const server = new GrpcServer({
+    listen: { host: "127.0.0.1", port: 0 },
+    tls,
+    interceptors: [contractAccess({ verifier })],
+  });
+  const interceptors = [attachToken(new OwnTokens({ ...start.oidc, clientId: source }))];
   return {
     server,
-    tls,
+    /** What a client of another service has besides its address. */
+    toOthers: (other: string) => ({ tls: { source: tls, server: other }, interceptors }),
     /** An interactive transaction, as Prisma's documentation has it. */
     transaction: async <T>(work: (tx: Client) => Promise<T>): Promise<T> => {
       const result = await (
