@@ -3,7 +3,7 @@ import type { SealedColumn } from "@emporium/database";
 
 export type { OrdersConfig } from "./config.js";
 export { faultPoints } from "./fault-points.js";
-export { create, type RunningService } from "./create.js";
+export { create } from "./create.js";
 
 /** What the database has sealed; the commands that rotate keys read it. */
 export const sealedColumns: SealedColumn[] = [
