@@ -1,5 +1,5 @@
-import type { CheckoutRow, StoredCheckout } from "../../services/checkout/src/checkouts.ts";
-import type { Step } from "../../services/checkout/src/checkout-message.ts";
+import type { CheckoutRow, Step } from "../../services/checkout/src/checkout-row.ts";
+import type { StoredCheckout } from "../../services/checkout/src/checkouts.ts";
 import { toStoredLines } from "../../services/checkout/src/lines.ts";
 import type { Refusal } from "../../services/checkout/src/refusals.ts";
 import type { Guards } from "./guards.ts";

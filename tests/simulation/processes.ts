@@ -1,6 +1,6 @@
 import type { Database } from "@emporium/database";
 import { createLogger } from "@emporium/runtime";
-import type { CheckoutRow } from "../../services/checkout/src/checkouts.ts";
+import type { CheckoutRow } from "../../services/checkout/src/checkout-row.ts";
 import type { PrismaClient } from "../../services/checkout/src/generated/prisma/client.ts";
 import { Journal } from "../../services/checkout/src/journal.ts";
 import { Saga, type SagaParties } from "../../services/checkout/src/saga.ts";

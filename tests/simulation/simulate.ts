@@ -1,7 +1,7 @@
 import { OrderState } from "@emporium/contracts/orders/v2";
 import { ReservationState } from "@emporium/contracts/inventory/v1";
 import { relatedId } from "@emporium/runtime";
-import type { CheckoutRow } from "../../services/checkout/src/checkouts.ts";
+import type { CheckoutRow } from "../../services/checkout/src/checkout-row.ts";
 import { CheckoutTable } from "./checkout-table.ts";
 import { Ledger, OrderBook } from "./counterparts.ts";
 import { allGuards, type Guards } from "./guards.ts";

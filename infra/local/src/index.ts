@@ -25,6 +25,7 @@ export { natsUsers } from "./nats-users.js";
 export { projectDirectory } from "./project.js";
 export { runReplay, type ReplayOptions } from "./replay/run.js";
 export type { ShopClientOptions, ShopClients } from "./shop/clients.js";
-export { bootShop, type Shop, type ShopConfig } from "./shop/shop.js";
+export { bootShop, type Shop } from "./shop/shop.js";
+export type { ShopConfig } from "./shop/shop-config.js";
 export { makeOnce } from "./temporary.js";
 export { resolveTool, type ToolSearch } from "./tools/resolve.js";

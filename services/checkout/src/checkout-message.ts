@@ -11,21 +11,10 @@ import {
   CheckoutStepSchema,
   Reason,
 } from "@emporium/contracts/checkout/v1";
-import type { CheckoutRow } from "./checkouts.js";
+import type { CheckoutRow } from "./checkout-row.js";
 import { orderIdOf } from "./ids.js";
 import { lineMessages } from "./lines.js";
 import { toMoney } from "./money.js";
-
-/** What can happen to a checkout. */
-export type StepKind = Exclude<keyof typeof CheckoutStepKind, "UNSPECIFIED">;
-
-/** Something that happened to a checkout, for a JSON column. */
-export interface Step {
-  kind: StepKind;
-  /** RFC 3339. */
-  time: string;
-  detail?: string;
-}
 
 /** One step of a checkout, `sequence` counted from 1. */
 export function stepMessage({ steps }: CheckoutRow, sequence: number): CheckoutStep {

@@ -2,29 +2,10 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { CheckoutAdvancedSchema } from "@emporium/contracts/checkout/v1";
 import type { Database, OutboxRow } from "@emporium/database";
 import { outboxEvent } from "@emporium/events";
-import type { CheckoutState, PrismaClient } from "./generated/prisma/client.js";
-import { fromStoredLines, type Line, type StoredLine, toStoredLines } from "./lines.js";
-import type { Refusal } from "./refusals.js";
-import { checkoutMessage, type Step, stepMessage } from "./checkout-message.js";
-
-/** A checkout as its row has it. */
-export interface CheckoutRow {
-  checkoutId: string;
-  customerId: string;
-  quoteId: string | null;
-  state: CheckoutState;
-  currency: string;
-  total: bigint;
-  lines: Line[];
-  /** A ShippingAddress, sealed. */
-  shippingAddress: Uint8Array | null;
-  refusal: Refusal | null;
-  steps: Step[];
-  contentHash: Uint8Array;
-  createTime: Date;
-  endTime: Date | null;
-  fence: number;
-}
+import type { PrismaClient } from "./generated/prisma/client.js";
+import { fromStoredLines, type StoredLine, toStoredLines } from "./lines.js";
+import { checkoutMessage, stepMessage } from "./checkout-message.js";
+import type { CheckoutRow } from "./checkout-row.js";
 
 /** Columns of `checkouts`, by the names of `CheckoutRow`. */
 export const COLUMNS = `

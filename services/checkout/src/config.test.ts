@@ -51,5 +51,7 @@ test("a wrong value is told by its name, a line each", () => {
   const wrong = { ...needed, SAGA_LEASE_MS: "soon", FAULT_POINTS: "after-lunch=kill" };
   const read = () => configFromEnvironment(wrong);
   expect(read).toThrow(ConfigurationError);
-  expect(read).toThrow(/^FAULT_POINTS is wrong: .*before-start=kill.*\nSAGA_LEASE_MS is wrong: .*$/);
+  expect(read).toThrow(
+    /^FAULT_POINTS is wrong: .*before-start=kill.*\nSAGA_LEASE_MS is wrong: .*$/,
+  );
 });

@@ -1,10 +1,11 @@
 import type { Database } from "@emporium/database";
 import type { Clock, Logger } from "@emporium/runtime";
-import { type CheckoutRow, eventsAfter, findCheckout } from "./checkouts.js";
+import { eventsAfter, findCheckout } from "./checkouts.js";
+import type { CheckoutRow } from "./checkout-row.js";
 import type { PrismaClient } from "./generated/prisma/client.js";
 import { untilKnown } from "./patience.js";
 import type { Refusal } from "./refusals.js";
-import type { StepKind } from "./checkout-message.js";
+import type { StepKind } from "./checkout-row.js";
 
 /** Somebody else drives the checkout now. Whoever sees this stops, and has changed nothing. */
 export class LeaseLost extends Error {

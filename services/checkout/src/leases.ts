@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { Database } from "@emporium/database";
 import { Inject, Injectable } from "@nestjs/common";
-import { type CheckoutRow, COLUMNS, fromStored, type StoredCheckout } from "./checkouts.js";
+import { COLUMNS, fromStored, type StoredCheckout } from "./checkouts.js";
+import type { CheckoutRow } from "./checkout-row.js";
 import { type Settings, SETTINGS } from "./config.js";
 import type { PrismaClient } from "./generated/prisma/client.js";
 

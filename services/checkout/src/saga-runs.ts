@@ -3,7 +3,7 @@ import { OrderService } from "@emporium/contracts/orders/v2";
 import { Database, DataKeys } from "@emporium/database";
 import { type Client, InjectClient, outliveCall } from "@emporium/grpc";
 import { Inject, Injectable, type OnModuleDestroy } from "@nestjs/common";
-import type { CheckoutRow } from "./checkouts.js";
+import type { CheckoutRow } from "./checkout-row.js";
 import { type Settings, SETTINGS } from "./config.js";
 import type { PrismaClient } from "./generated/prisma/client.js";
 import { Journal, LeaseLost } from "./journal.js";

@@ -4,7 +4,7 @@ import type { DataKeys } from "@emporium/database";
 import { type Client, reasonOf } from "@emporium/grpc";
 import type { FaultPoint, Logger } from "@emporium/runtime";
 import { isAnswer, isNotHeld, isTimeout } from "./answers.js";
-import type { CheckoutRow } from "./checkouts.js";
+import type { CheckoutRow } from "./checkout-row.js";
 import type { Deed, FaultPointName } from "./fault-points.js";
 import { orderIdOf, paymentIdOf, reservationIdOf } from "./ids.js";
 import type { Journal } from "./journal.js";

@@ -12,7 +12,8 @@ import { engineFailure } from "@emporium/grpc";
 import { requireOwner } from "@emporium/identity";
 import { Injectable } from "@nestjs/common";
 import { advancedMessage, checkoutMessage, stepMessage } from "./checkout-message.js";
-import { type CheckoutRow, findCheckout } from "./checkouts.js";
+import { findCheckout } from "./checkouts.js";
+import type { CheckoutRow } from "./checkout-row.js";
 import { failure } from "./failure.js";
 import type { PrismaClient } from "./generated/prisma/client.js";
 

@@ -1,6 +1,7 @@
 import { createLogger, newId } from "@emporium/runtime";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type CheckoutRow, findCheckout, insertCheckout } from "../src/checkouts.js";
+import { findCheckout, insertCheckout } from "../src/checkouts.js";
+import type { CheckoutRow } from "../src/checkout-row.js";
 import { Journal, LeaseLost } from "../src/journal.js";
 import { Shop } from "./shop.js";
 

@@ -5,7 +5,8 @@ import { newId } from "@emporium/runtime";
 import { openingStock } from "../catalogue/opening-stock.js";
 import { stockShop } from "../catalogue/stock-shop.js";
 import { LockedError } from "../guard/lock.js";
-import { bootShop, type Shop, type ShopConfig } from "../shop/shop.js";
+import { bootShop, type Shop } from "../shop/shop.js";
+import type { ShopConfig } from "../shop/shop-config.js";
 import type { ShopSettings } from "./settings.js";
 
 /**

@@ -13,7 +13,7 @@ import type { Databases } from "../postgres/databases.js";
 import { temporaryDirectory } from "../temporary.js";
 import { type Launch, launchHere, launchProcesses } from "./launch.js";
 import { loadService, type ServiceName } from "./services.js";
-import type { ShopConfig } from "./shop.js";
+import type { ShopConfig } from "./shop-config.js";
 
 /** What a shop's services stand on. */
 export interface Ground {
