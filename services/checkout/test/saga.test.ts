@@ -166,6 +166,14 @@ describe.concurrent("the payment provider", () => {
     },
   );
 
+  test("one that takes longer than a call is asked again, until it has authorized", async () => {
+    const impatient = await shop.startReplica({ callMs: 20, ...NO_TAKEOVER });
+    const request = purchase({ paymentToken: "tok_slow" });
+    await impatient.purchases.complete(request, signal);
+    expect((await audit(shop, request.checkoutId)).ledger).toBe("authorize,capture");
+    expect(shop.faults.count(request.checkoutId, "authorize")).toBeGreaterThan(1);
+  });
+
   test("an unknown token is declined", async () => {
     expect((await buy(purchase({ paymentToken: "4111" }))).reason).toBe("PAYMENT_DECLINED");
   });

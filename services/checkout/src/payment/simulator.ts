@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Database } from "@emporium/database";
 import type { Settings } from "../config.js";
+import { unlessAborted } from "../patience.js";
 import type { LedgerKind, PrismaClient } from "../generated/prisma/client.js";
 import type {
   PaymentProvider,
@@ -21,13 +22,15 @@ const NO_CURRENCY = "XXX";
  *
  * - `tok_approve` is authorized
  * - `tok_decline`, and every token that is not named here, is declined
- * - `tok_slow` is authorized after some time (2 s)
+ * - `tok_slow` is authorized after some time (2 s), also when nobody waits for that any more
  * - `tok_flaky` fails twice without saying whether it was authorized, then is
  * - `tok_down` never gets an answer
  * - `tok_answer_lost` is authorized, but the first answer is lost
  */
 export class PaymentSimulator implements PaymentProvider {
   readonly #failures = new Map<string, number>();
+  /** Slow payments on their way, by payment id: who asks again waits for the same. */
+  readonly #slow = new Map<string, Promise<PaymentState>>();
 
   constructor(
     private readonly database: Database<PrismaClient>,
@@ -39,8 +42,7 @@ export class PaymentSimulator implements PaymentProvider {
       case "tok_approve":
         return this.#answer("authorize", payment, signal);
       case "tok_slow":
-        await sleep(this.settings.slowPaymentMs, undefined, { signal });
-        return this.#answer("authorize", payment, signal);
+        return unlessAborted(signal, this.#authorizeSlowly(payment));
       case "tok_flaky":
         this.#failSometimes(payment.paymentId);
         return this.#answer("authorize", payment, signal);
@@ -82,10 +84,23 @@ export class PaymentSimulator implements PaymentProvider {
     return state === "CAPTURED";
   }
 
+  #authorizeSlowly(payment: PaymentRequest): Promise<PaymentState> {
+    const { paymentId } = payment;
+    const known = this.#slow.get(paymentId);
+    if (known) return known;
+    const answer = sleep(this.settings.slowPaymentMs, undefined, { ref: false })
+      .then(() => this.#answer("authorize", payment))
+      .finally(() => this.#slow.delete(paymentId));
+    this.#slow.set(paymentId, answer);
+    // It may come when nobody waits for it, or when the process ends.
+    answer.catch(() => undefined);
+    return answer;
+  }
+
   async #answer(
     kind: LedgerKind,
     payment: { paymentId: string; amount: bigint; currency: string },
-    signal: AbortSignal,
+    signal?: AbortSignal,
   ): Promise<PaymentState> {
     if (await this.#enter(kind, payment, signal)) return STATES[kind];
     return this.#stateOf(payment.paymentId, signal);
@@ -95,7 +110,7 @@ export class PaymentSimulator implements PaymentProvider {
   async #enter(
     kind: LedgerKind,
     { paymentId, amount, currency }: { paymentId: string; amount: bigint; currency: string },
-    signal: AbortSignal,
+    signal: AbortSignal | undefined,
   ): Promise<boolean> {
     const entry = [paymentId, kind, paymentId, amount, currency, this.settings.clock.now()];
     return (await this.database.query(signal, ENTER, entry)).length > 0;
@@ -112,7 +127,7 @@ export class PaymentSimulator implements PaymentProvider {
     if (state !== STATES[kind]) throw new Error(`${paymentId} is ${state}, ${kind} is impossible`);
   }
 
-  async #stateOf(paymentId: string, signal: AbortSignal): Promise<PaymentState> {
+  async #stateOf(paymentId: string, signal: AbortSignal | undefined): Promise<PaymentState> {
     const entries = await this.database.query<{ kind: LedgerKind }>(signal, ENTRIES, [paymentId]);
     const settled = entries.find(({ kind }) => kind === "capture" || kind === "void");
     return STATES[settled?.kind ?? entries[0]?.kind ?? "close"];
