@@ -1,5 +1,7 @@
+import type { Table } from "./table.js";
+
 /** What a bench is told. */
-interface BenchOptions {
+export interface BenchOptions {
   /** A short run, to see that it works; its figures mean little. */
   quick: boolean;
   /** How often each variant is measured, and for how long; every bench has its own defaults. */
@@ -20,9 +22,9 @@ export interface Ratio {
 }
 
 /** The end of a bench, for people and for programs. */
-interface BenchReport {
+export interface BenchReport {
   text: string;
-  data: { ratios: Record<string, Ratio> } & Record<string, unknown>;
+  data: { ratios: Record<string, Ratio>; tables?: Table[] } & Record<string, unknown>;
 }
 
 export type Bench = (options: BenchOptions) => Promise<BenchReport>;

@@ -8,6 +8,7 @@ export interface Measure {
   rate: number;
   p50Ms: number;
   p99Ms: number;
+  bytes?: number | undefined;
 }
 
 /** Operations after which the compiler has seen enough of a server: its first ones cost several times as much. */
@@ -30,7 +31,8 @@ interface Start {
 export class ServerProcess implements Disposable {
   /** The most memory that it was seen with, in bytes. */
   rss = 0;
-  #port = 0;
+  /** Where it listens, on 127.0.0.1. */
+  port = 0;
 
   private constructor(
     private readonly program: string,
@@ -54,7 +56,7 @@ export class ServerProcess implements Disposable {
     try {
       const told = server.#told<{ port: number }>();
       pin(child.pid!, 0);
-      server.#port = (await told).port;
+      server.port = (await told).port;
       return server;
     } catch (error) {
       server[Symbol.dispose]();
@@ -67,7 +69,7 @@ export class ServerProcess implements Disposable {
     let done = 0;
     try {
       for (let round = 0; done < WARM && round < WARM_ROUNDS; round++)
-        done += (await call(this.#port)).operations;
+        done += (await call(this.port)).operations;
     } catch {
       // It is measured cold then.
     }
@@ -85,9 +87,9 @@ export class ServerProcess implements Disposable {
 
   async #round(call: (port: number) => Promise<Round>): Promise<Measure> {
     const before = await this.#usage();
-    const { operations, seconds, p50Ms, p99Ms } = await call(this.#port);
+    const { operations, seconds, p50Ms, p99Ms, bytes } = await call(this.port);
     const cpuMicros = ((await this.#usage()) - before) / operations;
-    return { cpuMicros, rate: operations / seconds, p50Ms, p99Ms };
+    return { cpuMicros, rate: operations / seconds, p50Ms, p99Ms, bytes };
   }
 
   async #usage(): Promise<number> {

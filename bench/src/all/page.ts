@@ -1,5 +1,6 @@
 import { benches } from "../benches.js";
 import type { Ratio } from "../ratios.js";
+import type { Table } from "../table.js";
 import type { Results, Run } from "./results.js";
 
 /** The page of all benches, in Markdown. */
@@ -40,7 +41,14 @@ function section(name: string, { report, failure, ...run }: Run, options: string
     "| | median | lowest | highest | wanted | compared |",
     "|---|---:|---:|---:|---:|---|",
     ...Object.entries(report.ratios).map(row),
+    ...(report.tables ?? []).flatMap(inMarkdown),
   ];
+}
+
+function inMarkdown({ title, columns, rows, verdict }: Table): string[] {
+  const line = (cells: string[]) => `| ${cells.join(" | ")} |`;
+  const edges = columns.map((_, at) => (at === 0 ? "---" : "---:"));
+  return ["", `**${title}**`, "", ...[columns, edges, ...rows].map(line), "", verdict];
 }
 
 function row([name, { median, min, max, wanted, cpu }]: [string, Ratio]): string {

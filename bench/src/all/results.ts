@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { availableParallelism, cpus, loadavg, release, totalmem } from "node:os";
-import type { Ratio } from "../ratios.js";
+import type { BenchReport } from "../ratios.js";
 
 /** What `bench/results/<date>.json` holds. */
 export interface Results {
@@ -19,7 +19,7 @@ export interface Run {
   loadBefore: number[];
   loadAfter: number[];
   /** What `--json` prints, or why there is nothing. */
-  report?: { ratios: Record<string, Ratio> } & Record<string, unknown>;
+  report?: BenchReport["data"];
   failure?: string;
 }
 

@@ -28,7 +28,7 @@ const wanted: Partial<Record<Variant, Partial<Record<Scenario, number>>>> = {
  * has shorter streams and warms up less, and its figures mean less.
  */
 export const benchRpc: Bench = async ({ quick, rounds, seconds, progress }) => {
-  rounds ??= quick ? 3 : 9;
+  rounds ??= quick ? 3 : 7;
   const messages = quick ? 1_000 : 10_000;
   const size: RoundSize = { milliseconds: (seconds ?? (quick ? 0.2 : 1)) * 1000, messages };
   const pinned = pin(process.pid, 1);
