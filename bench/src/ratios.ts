@@ -1,12 +1,14 @@
 import type { Table } from "./table.js";
 
 /** What a bench is told. */
-export interface BenchOptions {
+interface BenchOptions {
   /** A short run, to see that it works; its figures mean little. */
   quick: boolean;
   /** How often each variant is measured, and for how long; every bench has its own defaults. */
   rounds: number | undefined;
   seconds: number | undefined;
+  /** Only this part of it, where it has parts. */
+  part?: string | undefined;
   progress: (line: string) => void;
 }
 

@@ -86,18 +86,19 @@ export class ServerProcess implements Disposable {
   }
 
   async #round(call: (port: number) => Promise<Round>): Promise<Measure> {
-    const before = await this.#usage();
+    const before = await this.usage();
     const { operations, seconds, p50Ms, p99Ms, bytes } = await call(this.port);
-    const cpuMicros = ((await this.#usage()) - before) / operations;
+    const cpuMicros = ((await this.usage()).cpuMicros - before.cpuMicros) / operations;
     return { cpuMicros, rate: operations / seconds, p50Ms, p99Ms, bytes };
   }
 
-  async #usage(): Promise<number> {
+  /** CPU time that it has used so far, in microseconds, and the bytes of memory that it has. */
+  async usage(): Promise<{ cpuMicros: number; rss: number }> {
     const told = this.#told<{ cpuMicros: number; rss: number }>();
     this.process.send("usage");
-    const { cpuMicros, rss } = await told;
-    this.rss = Math.max(this.rss, rss);
-    return cpuMicros;
+    const usage = await told;
+    this.rss = Math.max(this.rss, usage.rss);
+    return usage;
   }
 
   /** The next message; rejects where the process ends or stays silent, which no event would tell. */
