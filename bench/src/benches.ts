@@ -50,7 +50,7 @@ export const benches: Record<string, { bench: Bench; about: string }> = {
   rpc: {
     bench: benchRpc,
     about:
-      "RPCs (messages of streams) per CPU second of the server, the engine with everything on over other ways to serve the same contract. grpc-go is the reference from outside Node.",
+      "RPCs, and messages of streams of all three kinds, per CPU second of the server, the engine with everything on over other ways to serve the same contract. grpc-go is the reference from outside Node.",
   },
   telemetry: {
     bench: benchTelemetry,

@@ -1,5 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { Instructions, noInstructions } from "./instructions.js";
 import type { Round } from "./rpc/load.js";
 
 /** A measured round of one server. */
@@ -9,7 +10,12 @@ export interface Measure {
   p50Ms: number;
   p99Ms: number;
   bytes?: number | undefined;
+  /** Instructions of the server for an operation; absent where the machine counts none. */
+  instructions?: number;
 }
+
+/** Whether this machine counts them; asked once. */
+const COUNTS = noInstructions() === undefined;
 
 /** Operations after which the compiler has seen enough of a server: its first ones cost several times as much. */
 const WARM = 20_000;
@@ -86,10 +92,12 @@ export class ServerProcess implements Disposable {
   }
 
   async #round(call: (port: number) => Promise<Round>): Promise<Measure> {
+    const counter = COUNTS ? await Instructions.of(this.process.pid!) : undefined;
     const before = await this.usage();
     const { operations, seconds, p50Ms, p99Ms, bytes } = await call(this.port);
     const cpuMicros = ((await this.usage()).cpuMicros - before.cpuMicros) / operations;
-    return { cpuMicros, rate: operations / seconds, p50Ms, p99Ms, bytes };
+    const instructions = counter && { instructions: (await counter.stop()) / operations };
+    return { cpuMicros, rate: operations / seconds, p50Ms, p99Ms, bytes, ...instructions };
   }
 
   /** CPU time that it has used so far, in microseconds, and the bytes of memory that it has. */
@@ -124,10 +132,10 @@ export class ServerProcess implements Disposable {
   }
 }
 
-/** Keeps a process on one core, where the system can. */
-export function pin(pid: number, core: number): boolean {
+/** Keeps a process on one core, or on some, where the system can. */
+export function pin(pid: number, ...cores: number[]): boolean {
   try {
-    execFileSync("taskset", ["-a", "-p", "-c", String(core), String(pid)], { stdio: "ignore" });
+    execFileSync("taskset", ["-a", "-p", "-c", cores.join(), String(pid)], { stdio: "ignore" });
     return true;
   } catch {
     return false;

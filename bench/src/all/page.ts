@@ -17,6 +17,10 @@ export function page(results: Results): string {
     `**Where**: ${machine.cores} cores of ${machine.model}, ${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB, ${machine.kernel}, Node ${machine.node}. **Load average** over one minute, before and after each bench: ${Math.min(...busy)} to ${Math.max(...busy)}. ${plainly(Math.max(...busy), machine.cores)}${quick ? " The runs were short (`--quick`): they show that all of it works and roughly where it stands, and no more." : ""}`,
     "",
     "Every figure is a ratio of two variants that took turns on the same machine: the median of the rounds, the lowest and the highest. More is always better for this project. Where lowest and highest are the same there was one round. Those that `compare` looks at are by CPU time, which other work on the machine changes least. Grey bars in the charts have no wanted value.",
+    "",
+    machine.noInstructions
+      ? `Instructions were not counted: ${machine.noInstructions}. \`compare\` goes by CPU time alone.`
+      : "Instructions of the servers of `rpc` were counted as well (`perf stat`), and `compare` looks at them too.",
     ...Object.entries(results.benches).flatMap(([name, run]) => section(name, run, options)),
     "",
   ].join("\n");

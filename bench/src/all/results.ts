@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { availableParallelism, cpus, loadavg, release, totalmem } from "node:os";
+import { noInstructions } from "../instructions.js";
 import type { BenchReport } from "../ratios.js";
 
 /** What `bench/results/<date>.json` holds. */
@@ -29,6 +30,8 @@ interface Machine {
   memoryBytes: number;
   kernel: string;
   node: string;
+  /** Why no instructions were counted; absent where they were. */
+  noInstructions?: string | undefined;
 }
 
 export function thisMachine(): Machine {
@@ -38,6 +41,7 @@ export function thisMachine(): Machine {
     memoryBytes: totalmem(),
     kernel: `${process.platform} ${release()}`,
     node: process.version,
+    noInstructions: noInstructions(),
   };
 }
 

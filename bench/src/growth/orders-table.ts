@@ -1,6 +1,7 @@
 import { CreateOrderRequestSchema, OrderService } from "@emporium/contracts/orders/v2";
 import { create } from "@bufbuild/protobuf";
 import { newId } from "@emporium/runtime";
+import { pin } from "../server-process.js";
 import { costOf } from "./cost.js";
 import { growthTable } from "./growth-table.js";
 import { addOrders, customerAt, orderIdAt, placedAt } from "./orders-rows.js";
@@ -42,7 +43,9 @@ export const ordersTable: Part = async ({ quick, rounds, milliseconds, progress 
   let rows = 0;
   for (const size of sizes) {
     progress(`Making ${size - rows} orders`);
+    pin(watched.postmaster, 0, 1);
     await addOrders(url, rows, size);
+    pin(watched.postmaster, 0);
     rows = size;
     const any = () => Math.floor(Math.random() * rows);
     const calls: Record<string, () => Promise<unknown>> = {

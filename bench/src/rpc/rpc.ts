@@ -112,7 +112,9 @@ function row(name: string, columns: string[], end: string): string {
 
 function medianOf(all: Measure[]): Measure {
   const middle = (pick: (measure: Measure) => number) => median(all.map(pick));
+  const counted = all[0]?.instructions !== undefined;
   return {
+    ...(counted && { instructions: middle(({ instructions = NaN }) => instructions) }),
     cpuMicros: middle((measure) => measure.cpuMicros),
     rate: middle((measure) => measure.rate),
     p50Ms: middle((measure) => measure.p50Ms),
