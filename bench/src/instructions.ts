@@ -50,9 +50,9 @@ export class Instructions {
     const printed = text(this.perf.stderr!);
     await this.#tell("disable");
     this.perf.kill("SIGINT");
-    // It also tells that it was enabled and disabled.
-    const counted = /^([\d.]+),/m.exec(await printed)?.[1];
-    return Number(counted ?? Number.NaN);
+    // It also tells that it was enabled and disabled; a process that did not run was not counted.
+    const counted = /^([\d.]+|<not counted>),/m.exec(await printed)?.[1];
+    return counted === "<not counted>" ? 0 : Number(counted ?? Number.NaN);
   }
 
   async #tell(command: "enable" | "disable"): Promise<void> {

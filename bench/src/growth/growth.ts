@@ -21,7 +21,7 @@ const parts: Record<string, Part> = {
 export const benchGrowth: Bench = async ({
   quick,
   rounds = quick ? 1 : 3,
-  seconds = quick ? 0.3 : 1,
+  seconds = quick ? 0.3 : 0.5,
   part,
   progress,
 }) => {
