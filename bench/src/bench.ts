@@ -5,6 +5,7 @@ import { benches } from "./benches.js";
 
 const usage = `npm run bench -- <name> [--json] [--quick] [--rounds n] [--seconds n]
   ${Object.keys(benches).join(", ")}
+npm run bench -- growth --part=orders-table   one table of it
 npm run bench -- all [--quick]      every one, into bench/results and docs/performance.md
 npm run bench -- compare [--quick]  every one, beside the results that were committed last`;
 
@@ -12,6 +13,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     json: { type: "boolean" },
+    part: { type: "string" },
     quick: { type: "boolean" },
     rounds: { type: "string" },
     seconds: { type: "string" },
@@ -32,6 +34,7 @@ else {
     quick,
     rounds: positive("rounds"),
     seconds: positive("seconds"),
+    part: values.part,
     progress,
   });
   console.log(values.json ? JSON.stringify(report.data) : report.text);

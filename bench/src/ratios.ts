@@ -1,3 +1,5 @@
+import type { Table } from "./table.js";
+
 /** What a bench is told. */
 interface BenchOptions {
   /** A short run, to see that it works; its figures mean little. */
@@ -5,6 +7,8 @@ interface BenchOptions {
   /** How often each variant is measured, and for how long; every bench has its own defaults. */
   rounds: number | undefined;
   seconds: number | undefined;
+  /** Only this part of it, where it has parts. */
+  part?: string | undefined;
   progress: (line: string) => void;
 }
 
@@ -20,9 +24,9 @@ export interface Ratio {
 }
 
 /** The end of a bench, for people and for programs. */
-interface BenchReport {
+export interface BenchReport {
   text: string;
-  data: { ratios: Record<string, Ratio> } & Record<string, unknown>;
+  data: { ratios: Record<string, Ratio>; tables?: Table[] } & Record<string, unknown>;
 }
 
 export type Bench = (options: BenchOptions) => Promise<BenchReport>;

@@ -1,5 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { Instructions, noInstructions } from "./instructions.js";
 import type { Round } from "./rpc/load.js";
 
 /** A measured round of one server. */
@@ -8,7 +9,13 @@ export interface Measure {
   rate: number;
   p50Ms: number;
   p99Ms: number;
+  bytes?: number | undefined;
+  /** Instructions of the server for an operation; absent where the machine counts none. */
+  instructions?: number;
 }
+
+/** Whether this machine counts them; asked once. */
+const COUNTS = noInstructions() === undefined;
 
 /** Operations after which the compiler has seen enough of a server: its first ones cost several times as much. */
 const WARM = 20_000;
@@ -30,7 +37,8 @@ interface Start {
 export class ServerProcess implements Disposable {
   /** The most memory that it was seen with, in bytes. */
   rss = 0;
-  #port = 0;
+  /** Where it listens, on 127.0.0.1. */
+  port = 0;
 
   private constructor(
     private readonly program: string,
@@ -54,7 +62,7 @@ export class ServerProcess implements Disposable {
     try {
       const told = server.#told<{ port: number }>();
       pin(child.pid!, 0);
-      server.#port = (await told).port;
+      server.port = (await told).port;
       return server;
     } catch (error) {
       server[Symbol.dispose]();
@@ -67,7 +75,7 @@ export class ServerProcess implements Disposable {
     let done = 0;
     try {
       for (let round = 0; done < WARM && round < WARM_ROUNDS; round++)
-        done += (await call(this.#port)).operations;
+        done += (await call(this.port)).operations;
     } catch {
       // It is measured cold then.
     }
@@ -84,18 +92,21 @@ export class ServerProcess implements Disposable {
   }
 
   async #round(call: (port: number) => Promise<Round>): Promise<Measure> {
-    const before = await this.#usage();
-    const { operations, seconds, p50Ms, p99Ms } = await call(this.#port);
-    const cpuMicros = ((await this.#usage()) - before) / operations;
-    return { cpuMicros, rate: operations / seconds, p50Ms, p99Ms };
+    const counter = COUNTS ? await Instructions.of(this.process.pid!) : undefined;
+    const before = await this.usage();
+    const { operations, seconds, p50Ms, p99Ms, bytes } = await call(this.port);
+    const cpuMicros = ((await this.usage()).cpuMicros - before.cpuMicros) / operations;
+    const instructions = counter && { instructions: (await counter.stop()) / operations };
+    return { cpuMicros, rate: operations / seconds, p50Ms, p99Ms, bytes, ...instructions };
   }
 
-  async #usage(): Promise<number> {
+  /** CPU time that it has used so far, in microseconds, and the bytes of memory that it has. */
+  async usage(): Promise<{ cpuMicros: number; rss: number }> {
     const told = this.#told<{ cpuMicros: number; rss: number }>();
     this.process.send("usage");
-    const { cpuMicros, rss } = await told;
-    this.rss = Math.max(this.rss, rss);
-    return cpuMicros;
+    const usage = await told;
+    this.rss = Math.max(this.rss, usage.rss);
+    return usage;
   }
 
   /** The next message; rejects where the process ends or stays silent, which no event would tell. */
@@ -121,10 +132,10 @@ export class ServerProcess implements Disposable {
   }
 }
 
-/** Keeps a process on one core, where the system can. */
-export function pin(pid: number, core: number): boolean {
+/** Keeps a process on one core, or on some, where the system can. */
+export function pin(pid: number, ...cores: number[]): boolean {
   try {
-    execFileSync("taskset", ["-a", "-p", "-c", String(core), String(pid)], { stdio: "ignore" });
+    execFileSync("taskset", ["-a", "-p", "-c", cores.join(), String(pid)], { stdio: "ignore" });
     return true;
   } catch {
     return false;

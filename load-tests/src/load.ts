@@ -2,28 +2,34 @@ import { execFileSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
+import { getCACertificates } from "node:tls";
 import { parseArgs } from "node:util";
 import { askedToStop, projectDirectory, runCommand, say, scopesOf } from "@emporium/local";
-import { serviceNames } from "./addresses.js";
+import { type ServiceName, serviceNames } from "./addresses.js";
 import { writeBaskets } from "./baskets.js";
 import { killServers } from "./faults.js";
 import { runK6 } from "./k6.js";
 import { findKnee } from "./knee.js";
 import { junit, type LoadReport, printed, reportOf } from "./report.js";
 import { type Scenario, scenarios } from "./scenarios.js";
-import { CALLER, elsewhere, ownShop, type Target } from "./target.js";
+import { CALLER, type Credentials, elsewhere, ownShop, type Target } from "./target.js";
 
 const usage = `npm run load -- <scenario> [--rate N] [--seconds N] [--json]
-          [--inventory HOST:PORT --orders HOST:PORT --checkout HOST:PORT]
+          [--inventory HOST:PORT --orders HOST:PORT --checkout HOST:PORT
+           --ca FILE --cert FILE --key FILE --issuer URL --secrets FILE]
 ${Object.entries(scenarios)
   .map(([name, { about }]) => `  ${name.padEnd(12)} ${about}`)
   .join("\n")}
   --rate     iterations a second (watchers for streams; where the search begins for breakpoint)
   --seconds  how long
   --json     print the report as one JSON object
-  Addresses name a shop that runs elsewhere; without them one is opened for the run.`;
+  Addresses name a shop that runs elsewhere, and the others how to prove oneself to it: PEM files of
+  the authority, of a certificate and its key, the issuer of tokens, and the JSON file with the secret
+  of its client ${CALLER}. Without them a shop is opened for the run.`;
 
 const text = { type: "string" } as const;
+
+const credentialNames: (keyof Credentials)[] = ["ca", "cert", "key", "issuer", "secrets"];
 
 await runCommand(usage, async () => {
   const { values, positionals } = parseArgs({
@@ -32,9 +38,7 @@ await runCommand(usage, async () => {
       rate: text,
       seconds: text,
       json: { type: "boolean" },
-      inventory: text,
-      orders: text,
-      checkout: text,
+      ...Object.fromEntries([...serviceNames, ...credentialNames].map((name) => [name, text])),
     },
   });
   const [name = ""] = positionals;
@@ -44,26 +48,22 @@ await runCommand(usage, async () => {
   const folder = join(projectDirectory, ".emporium/load", `${name}-${Date.now()}`);
   await mkdir(folder, { recursive: true });
 
-  const given = serviceNames.filter((service) => values[service]);
-  if (given.length > 0 && given.length < serviceNames.length)
-    throw new Error("Name all of --inventory, --orders and --checkout, or none");
-  const { inventory = "", orders = "", checkout = "" } = values;
-  await using target =
-    given.length > 0 ? elsewhere({ inventory, orders, checkout }) : await ownShop(scenario, signal);
+  const given = placeOf(values);
+  await using target = given
+    ? await elsewhere(given.addresses, given.credentials)
+    : await ownShop(scenario, signal);
 
   const environment = {
     ...(await files(folder)),
     INVENTORY_ADDR: target.addresses.inventory,
     ORDERS_ADDR: target.addresses.orders,
     CHECKOUT_ADDR: target.addresses.checkout,
-    ...(target.issuer && (await tokens(target.issuer))),
-    ...(target.tls && {
-      // Go's own variable: k6 trusts the issuer's certificate by it.
-      SSL_CERT_FILE: target.tls.caFile,
-      TLS_CERT_FILE: target.tls.certFile,
-      TLS_KEY_FILE: target.tls.keyFile,
-      TLS_CA_FILE: target.tls.caFile,
-    }),
+    ...(await tokens(target.issuer)),
+    // Go's own variable: k6 trusts the issuer's certificate by it, whoever has signed that.
+    SSL_CERT_FILE: await authorities(folder),
+    TLS_CERT_FILE: target.tls.certFile,
+    TLS_KEY_FILE: target.tls.keyFile,
+    TLS_CA_FILE: target.tls.caFile,
     ...(values.seconds && { SECONDS: values.seconds }),
   };
   const load = (rate: string | undefined, script = name) =>
@@ -88,6 +88,24 @@ await runCommand(usage, async () => {
   say(`report.json, junit.xml and k6's HTML are in ${relative(process.cwd(), folder)}`);
   if (!report.passed) throw new Error(`${name} did not keep its objectives`);
 });
+
+/** Where a shop runs elsewhere, and how to prove oneself to it; `undefined` where none is named. */
+function placeOf(values: Record<string, unknown>) {
+  const names = [...serviceNames, ...credentialNames];
+  const missing = names.filter((name) => !values[name]);
+  if (missing.length === names.length) return undefined;
+  if (missing.length > 0) throw new Error(`A shop elsewhere also needs --${missing.join(", --")}`);
+  const { inventory, orders, checkout, ...credentials } = values as Record<ServiceName, string> &
+    Credentials;
+  return { addresses: { inventory, orders, checkout }, credentials };
+}
+
+/** A file with all that this process trusts. */
+async function authorities(folder: string): Promise<string> {
+  const file = join(folder, "authorities.pem");
+  await writeFile(file, getCACertificates("default").join("\n"));
+  return file;
+}
 
 /** Where k6 gets its tokens (OpenID Connect Discovery 1.0, 4), and with what. */
 async function tokens({ url, clientSecret }: { url: string; clientSecret: string }) {

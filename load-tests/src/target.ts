@@ -1,6 +1,7 @@
 import { tmpdir } from "node:os";
-import { mkdtemp, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { InventoryService } from "@emporium/contracts/inventory/v1";
 import {
   audit,
@@ -28,10 +29,10 @@ export const CALLER = "load-test";
 export interface Target extends AsyncDisposable {
   /** `host:port` of each service's servers, with commas between. */
   readonly addresses: Record<ServiceName, string>;
-  /** The files of the certificate that k6 presents; no TLS where absent. */
-  readonly tls?: TlsFiles;
+  /** The files of the certificate that k6 presents. */
+  readonly tls: TlsFiles;
   /** Where k6 gets its tokens, and as whom. */
-  readonly issuer?: { url: string; clientSecret: string };
+  readonly issuer: { url: string; clientSecret: string };
   /** Whether the servers are kept on a core of their own. */
   readonly pinned: boolean;
   /** CPU seconds of each server so far; nothing where they are not ours. */
@@ -42,10 +43,36 @@ export interface Target extends AsyncDisposable {
   readonly shop?: Shop;
 }
 
-/** A shop that runs elsewhere: under compose, in Kubernetes, or by `npm start`. */
-export function elsewhere(addresses: Record<ServiceName, string>): Target {
+/** How callers prove themselves to a shop that runs elsewhere. */
+export interface Credentials {
+  /** PEM files: of the authority, and of the certificate that k6 presents. */
+  ca: string;
+  cert: string;
+  key: string;
+  /** `https://` URL of the issuer of tokens. */
+  issuer: string;
+  /** JSON file with the client's secret, as `npm start` and compose keep it: `clientSecrets`, by name. */
+  secrets: string;
+}
+
+/**
+ * A shop that runs elsewhere: under compose, in Kubernetes, or by `npm start`. This process trusts the
+ * authority from then on.
+ */
+export async function elsewhere(
+  addresses: Record<ServiceName, string>,
+  { ca, cert, key, issuer, secrets }: Credentials,
+): Promise<Target> {
+  setDefaultCACertificates([...getCACertificates("default"), await readFile(ca, "utf8")]);
+  const { clientSecrets = {} } = JSON.parse(await readFile(secrets, "utf8")) as {
+    clientSecrets?: Record<string, string>;
+  };
+  const clientSecret = clientSecrets[CALLER];
+  if (!clientSecret) throw new Error(`${secrets} has no clientSecrets["${CALLER}"]`);
   return {
     addresses,
+    tls: { caFile: resolve(ca), certFile: resolve(cert), keyFile: resolve(key) },
+    issuer: { url: issuer, clientSecret },
     pinned: false,
     cpu: () => ({}),
     [Symbol.asyncDispose]: async () => undefined,

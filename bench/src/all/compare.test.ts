@@ -41,6 +41,20 @@ test("rates are not compared, only CPU time is", () => {
   expect(compare(results({ rate: rate(4) }), results({ rate: rate(1) }))).toEqual([]);
 });
 
+test("an operation that takes a quarter more instructions has fallen, where both were counted", () => {
+  const counted = (...counts: (number | undefined)[]) => {
+    const found = results({});
+    const figures = counts.map((instructions, at) => [`engine ${at}`, { instructions }]);
+    Object.assign(found.benches["rpc"]!.report!, { figures: Object.fromEntries(figures) });
+    return found;
+  };
+  const all = compare(counted(1_000, 1_000, undefined, 1_000), counted(1_250, 1_251, 9_999));
+  expect(all.map(({ name, fell }) => [name, fell])).toEqual([
+    ["rpc: instructions of engine 0", false],
+    ["rpc: instructions of engine 1", true],
+  ]);
+});
+
 test("what is not measured this time is said and has not fallen", () => {
   expect(compare(results({ "engine over grpc-go": cpu(0.3) }), results({}))).toEqual([
     { name: "rpc: engine over grpc-go", before: 0.3, now: undefined, fell: false },

@@ -1,5 +1,6 @@
 import { projectDirectory } from "@emporium/local";
 import type { Ratio } from "../ratios.js";
+import type { Measure } from "../server-process.js";
 import { measureAll } from "./all.js";
 import { committedResults, type Results } from "./results.js";
 
@@ -9,7 +10,10 @@ import { committedResults, type Results } from "./results.js";
  */
 const LEAST = 0.5;
 
-/** A ratio by CPU time, then and now. */
+/** How many times the instructions for the same operation are more than the same: they vary little. */
+const MOST_INSTRUCTIONS = 1.25;
+
+/** A ratio by CPU time, or instructions for an operation, then and now. */
 interface Compared {
   name: string;
   before: number;
@@ -23,6 +27,29 @@ interface Compared {
  * machine's other work than of this project's. A ratio that is new has nothing to fall from.
  */
 export function compare(before: Results, now: Results): Compared[] {
+  return [...compareInstructions(before, now), ...compareRatios(before, now)];
+}
+
+/** Of what was counted both times: a machine without counters has nothing to compare. */
+function compareInstructions(before: Results, now: Results): Compared[] {
+  const then = instructionsOf(before);
+  return [...instructionsOf(now)].flatMap(([name, count]) => {
+    const known = then.get(name);
+    if (known === undefined) return [];
+    return [{ name, before: known, now: count, fell: count > MOST_INSTRUCTIONS * known }];
+  });
+}
+
+function instructionsOf({ benches }: Results): Map<string, number> {
+  const figures = (benches["rpc"]?.report?.["figures"] ?? {}) as Record<string, Partial<Measure>>;
+  return new Map(
+    Object.entries(figures).flatMap(([name, { instructions }]) =>
+      instructions === undefined ? [] : [[`rpc: instructions of ${name}`, instructions]],
+    ),
+  );
+}
+
+function compareRatios(before: Results, now: Results): Compared[] {
   return Object.entries(before.benches).flatMap(([bench, { report }]) =>
     Object.entries(report?.ratios ?? {})
       .filter(([, { cpu }]) => cpu)
@@ -53,7 +80,7 @@ export async function compareWithCommitted(options: {
   const fallen = all.filter(({ fell }) => fell).length;
   const failed = Object.values(now.benches).some(({ failure }) => failure !== undefined);
   console.log(
-    `${fallen} of ${all.length} ratios by CPU time are in each round under half of those in ${committed.file}`,
+    `${fallen} of ${all.length} figures have fallen: by CPU time in each round under half of ${committed.file}, or a quarter more instructions`,
   );
   return fallen > 0 || failed ? 1 : 0;
 }

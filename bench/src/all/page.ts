@@ -1,5 +1,6 @@
 import { benches } from "../benches.js";
 import type { Ratio } from "../ratios.js";
+import type { Table } from "../table.js";
 import type { Results, Run } from "./results.js";
 
 /** The page of all benches, in Markdown. */
@@ -16,6 +17,10 @@ export function page(results: Results): string {
     `**Where**: ${machine.cores} cores of ${machine.model}, ${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB, ${machine.kernel}, Node ${machine.node}. **Load average** over one minute, before and after each bench: ${Math.min(...busy)} to ${Math.max(...busy)}. ${plainly(Math.max(...busy), machine.cores)}${quick ? " The runs were short (`--quick`): they show that all of it works and roughly where it stands, and no more." : ""}`,
     "",
     "Every figure is a ratio of two variants that took turns on the same machine: the median of the rounds, the lowest and the highest. More is always better for this project. Where lowest and highest are the same there was one round. Those that `compare` looks at are by CPU time, which other work on the machine changes least. Grey bars in the charts have no wanted value.",
+    "",
+    machine.noInstructions
+      ? `Instructions were not counted: ${machine.noInstructions}. \`compare\` goes by CPU time alone.`
+      : "Instructions of the servers of `rpc` were counted as well (`perf stat`), and `compare` looks at them too.",
     ...Object.entries(results.benches).flatMap(([name, run]) => section(name, run, options)),
     "",
   ].join("\n");
@@ -40,7 +45,14 @@ function section(name: string, { report, failure, ...run }: Run, options: string
     "| | median | lowest | highest | wanted | compared |",
     "|---|---:|---:|---:|---:|---|",
     ...Object.entries(report.ratios).map(row),
+    ...(report.tables ?? []).flatMap(inMarkdown),
   ];
+}
+
+function inMarkdown({ title, columns, rows, verdict }: Table): string[] {
+  const line = (cells: string[]) => `| ${cells.join(" | ")} |`;
+  const edges = columns.map((_, at) => (at === 0 ? "---" : "---:"));
+  return ["", `**${title}**`, "", ...[columns, edges, ...rows].map(line), "", verdict];
 }
 
 function row([name, { median, min, max, wanted, cpu }]: [string, Ratio]): string {

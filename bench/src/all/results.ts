@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { availableParallelism, cpus, loadavg, release, totalmem } from "node:os";
-import type { Ratio } from "../ratios.js";
+import { noInstructions } from "../instructions.js";
+import type { BenchReport } from "../ratios.js";
 
 /** What `bench/results/<date>.json` holds. */
 export interface Results {
@@ -19,7 +20,7 @@ export interface Run {
   loadBefore: number[];
   loadAfter: number[];
   /** What `--json` prints, or why there is nothing. */
-  report?: { ratios: Record<string, Ratio> } & Record<string, unknown>;
+  report?: BenchReport["data"];
   failure?: string;
 }
 
@@ -29,6 +30,8 @@ interface Machine {
   memoryBytes: number;
   kernel: string;
   node: string;
+  /** Why no instructions were counted; absent where they were. */
+  noInstructions?: string | undefined;
 }
 
 export function thisMachine(): Machine {
@@ -38,6 +41,7 @@ export function thisMachine(): Machine {
     memoryBytes: totalmem(),
     kernel: `${process.platform} ${release()}`,
     node: process.version,
+    noInstructions: noInstructions(),
   };
 }
 

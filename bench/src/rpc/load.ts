@@ -9,6 +9,8 @@ export interface Round {
   seconds: number;
   p50Ms: number;
   p99Ms: number;
+  /** Bytes that came in for each of them, where the caller can tell. */
+  bytes?: number;
 }
 
 /** What a round of calls is made of. */

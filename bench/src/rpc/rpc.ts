@@ -28,7 +28,7 @@ const wanted: Partial<Record<Variant, Partial<Record<Scenario, number>>>> = {
  * has shorter streams and warms up less, and its figures mean less.
  */
 export const benchRpc: Bench = async ({ quick, rounds, seconds, progress }) => {
-  rounds ??= quick ? 3 : 9;
+  rounds ??= quick ? 3 : 7;
   const messages = quick ? 1_000 : 10_000;
   const size: RoundSize = { milliseconds: (seconds ?? (quick ? 0.2 : 1)) * 1000, messages };
   const pinned = pin(process.pid, 1);
@@ -112,7 +112,9 @@ function row(name: string, columns: string[], end: string): string {
 
 function medianOf(all: Measure[]): Measure {
   const middle = (pick: (measure: Measure) => number) => median(all.map(pick));
+  const counted = all[0]?.instructions !== undefined;
   return {
+    ...(counted && { instructions: middle(({ instructions = NaN }) => instructions) }),
     cpuMicros: middle((measure) => measure.cpuMicros),
     rate: middle((measure) => measure.rate),
     p50Ms: middle((measure) => measure.p50Ms),

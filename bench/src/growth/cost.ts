@@ -1,0 +1,72 @@
+import { setTimeout } from "node:timers/promises";
+import { callers } from "../callers.js";
+import { cpuMicros, postgresCpuMicros } from "../postgres-cpu.js";
+import { median } from "../ratios.js";
+
+/** What an operation cost in each round. */
+export interface Cost {
+  /** CPU time of the servers that are watched, and of Postgres, in microseconds. */
+  nodeMicros: number[];
+  postgresMicros: number[];
+  /** Both of them. */
+  micros: number[];
+  rate: number[];
+  p50Ms: number[];
+  p99Ms: number[];
+}
+
+/** Who works, and for how long it is watched. */
+export interface Watched {
+  /** Processes of services; absent ones are counted as this process. */
+  pids?: number[];
+  postmaster: number;
+  rounds: number;
+  milliseconds: number;
+  callers: number;
+}
+
+/** Milliseconds for what a round leaves behind, such as events on their way out. */
+const REST_MS = 50;
+
+/** Calls after which code is compiled, and rounds that they may take at most. */
+const [WARM, WARM_ROUNDS] = [1_000, 5];
+
+/** Calls again and again in rounds, after some that warm up. */
+export async function costOf(watched: Watched, call: () => Promise<unknown>): Promise<Cost> {
+  const cost: Cost = {
+    nodeMicros: [],
+    postgresMicros: [],
+    micros: [],
+    rate: [],
+    p50Ms: [],
+    p99Ms: [],
+  };
+  const nodes = () => watched.pids?.reduce((sum, pid) => sum + cpuMicros(pid), 0) ?? ownMicros();
+  const warmRounds = watched.rounds > 1 ? WARM_ROUNDS : 1;
+  for (let round = 0, done = 0; round < warmRounds && done < WARM; round++)
+    done += (await callers(watched.callers, watched.milliseconds, call)).operations;
+  for (let round = 0; round < watched.rounds; round++) {
+    const [node, postgres] = [nodes(), postgresCpuMicros(watched.postmaster)];
+    const found = await callers(watched.callers, watched.milliseconds, call);
+    await setTimeout(REST_MS);
+    const { operations, seconds, p50Ms, p99Ms } = found;
+    cost.nodeMicros.push((nodes() - node) / operations);
+    cost.postgresMicros.push((postgresCpuMicros(watched.postmaster) - postgres) / operations);
+    cost.micros.push(cost.nodeMicros.at(-1)! + cost.postgresMicros.at(-1)!);
+    cost.rate.push(operations / seconds);
+    cost.p50Ms.push(p50Ms);
+    cost.p99Ms.push(p99Ms);
+  }
+  return cost;
+}
+
+function ownMicros(): number {
+  const { system, user } = process.cpuUsage();
+  return system + user;
+}
+
+/** A cell of a table: the median with three digits that count, at most. */
+export const cell = (values: number[], factor = 1) => {
+  const value = median(values) * factor;
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+};

@@ -1,0 +1,60 @@
+import { join } from "node:path";
+import { inTurn } from "../in-turn.js";
+import { type Bench, cpuRatio, median, type Ratio, shown } from "../ratios.js";
+import { load } from "../rpc/load.js";
+import { type Measure, pin, ServerProcess } from "../server-process.js";
+
+const scenarios = ["small unary", "order unary", "server stream"] as const;
+
+/** What is on, by the name of the variant. */
+const variants = {
+  none: [],
+  metrics: ["metrics"],
+  log: ["log"],
+  all: ["metrics", "log"],
+};
+
+/** What it costs a call to be counted and logged: the same engine with none of it, each, and all. */
+export const benchTelemetry: Bench = async ({
+  quick,
+  rounds = quick ? 2 : 7,
+  seconds = quick ? 0.3 : 1,
+  progress,
+}) => {
+  const pinned = pin(process.pid, 1);
+  const program = join(import.meta.dirname, "server.js");
+  using stack = new DisposableStack();
+  const servers = {} as Record<keyof typeof variants, ServerProcess>;
+  for (const [name, observers] of Object.entries(variants)) {
+    const start = { program, arguments: observers, streamMessages: quick ? 1_000 : 10_000 };
+    servers[name as keyof typeof variants] = stack.use(await ServerProcess.start(start));
+  }
+  const ratios: Record<string, Ratio> = {};
+  const lines = [`Server CPU for a call, or a message of a stream; Node ${process.version}`];
+  for (const scenario of scenarios) {
+    const call = (port: number) => load(port, scenario, { milliseconds: seconds * 1000 });
+    if (!quick) for (const server of Object.values(servers)) await server.warmUp(call);
+    const { none, ...others } = await inTurn(
+      {
+        none: { server: servers.none, call },
+        metrics: { server: servers.metrics, call },
+        log: { server: servers.log, call },
+        all: { server: servers.all, call },
+      },
+      rounds,
+      (round) => progress(`${scenario}: ${round}`),
+    );
+    const cpu = (all: Measure[]) => all.map(({ cpuMicros }) => cpuMicros);
+    lines.push("", scenario, `  ${"none".padEnd(8)} ${median(cpu(none)).toFixed(1)} us`);
+    for (const [name, measures] of Object.entries(others)) {
+      const compared = cpuRatio(cpu(none), cpu(measures));
+      ratios[`calls a CPU second, ${name} over none, ${scenario}`] = compared;
+      const extra = cpu(measures).map((micros, round) => micros - cpu(none)[round]!);
+      lines.push(
+        `  ${name.padEnd(8)} ${median(cpu(measures)).toFixed(1)} us, ${median(extra).toFixed(1)} more: ${shown(compared)}`,
+      );
+    }
+  }
+  if (!pinned) lines.push("", "NOT pinned to cores of their own: the figures are rough");
+  return { text: lines.join("\n"), data: { ratios, node: process.version, pinned } };
+};
