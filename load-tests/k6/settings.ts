@@ -16,12 +16,19 @@ export const settings = {
   /** Where tokens come from, and what for. */
   tokenUrl: told("TOKEN_URL"),
   clientId: told("CLIENT_ID"),
-  clientSecret: told("CLIENT_SECRET"),
+  clientSecret: told("CLIENT_SECRET") || secretOf(told("CLIENT_ID"), told("SECRETS_FILE")),
   scope: told("SCOPE"),
-  /** Where the summary goes, as JSON. */
+  /** Where the summary goes, as JSON; where this is empty, k6 prints its own. */
   summary: told("SUMMARY", "summary.json"),
   /** Iterations a second, where the scenario lets it be chosen. */
   rate: Number(told("RATE", "0")),
   /** Seconds of load. */
   seconds: Number(told("SECONDS", "0")),
 };
+
+/** A client's secret in a file, as `npm start` and compose keep it. */
+function secretOf(client: string, file: string): string {
+  if (!file) return "";
+  const { clientSecrets } = JSON.parse(open(file)) as { clientSecrets: Record<string, string> };
+  return clientSecrets[client] ?? "";
+}

@@ -11,6 +11,7 @@ import {
   issuerSettings,
   natsUsers,
   readSecrets,
+  realBaskets,
   signingKeysFile,
 } from "@emporium/local";
 import { newId } from "@emporium/runtime";
@@ -56,6 +57,8 @@ for (const program of ["gateway", "load-test"])
     await readFile("contract.binpb"),
     program === "gateway" ? ENVOY : NODE,
   );
+const baskets = await kept("baskets.json", async () => JSON.stringify(await realBaskets()));
+await give("load-test", "baskets.json", baskets, NODE);
 await give("postgres", "postgres.password", await kept("postgres.password", word), POSTGRES);
 for (const service of ["orders", "checkout"]) {
   const keys = await kept(`${service}-data-keys.json`, () =>
@@ -110,9 +113,9 @@ function word(): string {
 }
 
 /** What was made under this name the first time. */
-async function kept(name: string, make: () => string): Promise<string> {
+async function kept(name: string, make: () => string | Promise<string>): Promise<string> {
   const file = join(SECRETS, "setup", name);
-  if (!existsSync(file)) await put(file, make(), 0);
+  if (!existsSync(file)) await put(file, await make(), 0);
   return readFile(file, "utf8");
 }
 

@@ -162,7 +162,13 @@ describe("the services are told what they ask for", () => {
   });
 
   test.for(Object.keys(readers))("%s knows every variable that it is told", (name) => {
-    const sources = read(`services/${name}/src/config.ts`) + read("packages/grpc/src/tls-files.ts");
+    const sources = [
+      `services/${name}/src/config.ts`,
+      "packages/service/src/service-config.ts",
+      "packages/grpc/src/tls-files.ts",
+    ]
+      .map(read)
+      .join("");
     const told = Object.keys(compose.services[name]!.environment ?? {});
     const unknown = told.filter((variable) => !sources.includes(`${variable}:`));
     expect(unknown.filter((variable) => !/^(OTEL|NODE)_/.test(variable))).toEqual([]);

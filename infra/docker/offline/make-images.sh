@@ -16,6 +16,8 @@ mkdir -p "$cache/context"
 if ! docker image inspect emporium-offline/debian:bookworm >/dev/null 2>&1; then
   [[ -e "$cache/debian.tar" ]] || {
     debootstrap --variant=minbase bookworm "$cache/debian"
+    # Or else each RUN makes one for a while, and leaves the hour of it in the folder's date.
+    touch "$cache/debian/etc/hosts"
     tar --create --file="$cache/debian.tar.new" --directory="$cache/debian" .
     mv "$cache/debian.tar.new" "$cache/debian.tar"
     rm -rf "$cache/debian"

@@ -4,6 +4,7 @@ export { printedAudit } from "./audit/printed.js";
 export { Authority } from "./certificates/authority.js";
 
 export { Certificates } from "./certificates/certificates.js";
+export { realBaskets } from "./catalogue/baskets.js";
 export { openingStock } from "./catalogue/opening-stock.js";
 export { readProducts, type CatalogueProduct } from "./catalogue/products.js";
 export { readSales, type SaleLine } from "./catalogue/sales.js";
