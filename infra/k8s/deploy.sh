@@ -6,11 +6,11 @@ cd "$(dirname "$0")"
 overlay=overlays/$1
 [ -d "$overlay" ] || { echo "no such overlay: $1" >&2 && exit 1; }
 
-kubectl apply --filename base/namespace.yaml
+kubectl apply --server-side --filename base/namespace.yaml
 # Certificates before those who mount them, and Postgres before those who ask it.
 kubectl kustomize "$overlay" | kubectl apply --server-side --filename - \
   --selector 'app.kubernetes.io/component notin (service, migrations, seed)'
-helm upgrade --install nats nats --repo https://nats-io.github.io/k8s/helm/charts/ --namespace emporium \
+helm upgrade --install nats nats --repo https://nats-io.github.io/k8s/helm/charts/ --version 2.14.4 --namespace emporium \
   --values nats/values.yaml --values nats/users.yaml ${2:+--values "nats/$2"} --wait
 kubectl --namespace emporium wait --for=condition=Ready clusters.postgresql.cnpg.io --all --timeout=600s
 

@@ -23,7 +23,7 @@ if ! kubectl --namespace emporium get secret issuer-settings >/dev/null 2>&1; th
     emporium/setup:local infra/compose/dist/setup.js
   docker run --rm --user root --network none --volume "$secrets:/secrets" \
     --entrypoint chown emporium/setup:local -R "$(id -u):$(id -g)" /secrets
-  kubectl apply --filename infra/k8s/base/namespace.yaml
+  kubectl apply --server-side --filename infra/k8s/base/namespace.yaml
   kubectl --namespace emporium create secret generic orders-keys \
     --from-file="$secrets/orders/oidc.key" --from-file="$secrets/orders/data-keys.json"
   kubectl --namespace emporium create secret generic checkout-keys \

@@ -12,11 +12,11 @@ chart() { # release, namespace, chart, repository or "" for OCI, further options
 }
 
 chart cert-manager cert-manager cert-manager https://charts.jetstack.io --version v1.21.2 --set crds.enabled=true
-chart cnpg cnpg-system cloudnative-pg https://cloudnative-pg.github.io/charts
+chart cnpg cnpg-system cloudnative-pg https://cloudnative-pg.github.io/charts --version 0.29.0
 for wanted in "$@"; do
   case $wanted in
     keda) chart keda keda keda https://kedacore.github.io/charts --version 2.21.0 ;;
-    external-secrets) chart external-secrets external-secrets external-secrets https://charts.external-secrets.io ;;
+    external-secrets) chart external-secrets external-secrets external-secrets https://charts.external-secrets.io --version 2.8.0 ;;
     gateway) chart envoy-gateway envoy-gateway-system oci://docker.io/envoyproxy/gateway-helm "" --version v1.9.1 ;;
     barman)
       kubectl apply --server-side --filename \

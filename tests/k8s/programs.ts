@@ -1,0 +1,56 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { rename } from "node:fs/promises";
+import { join } from "node:path";
+import { makeOnce } from "../../infra/local/src/temporary.js";
+import { gatherDefinitions } from "./custom-resources.js";
+
+const root = join(import.meta.dirname, "../..");
+const module = join(root, "infra/k8s/api-server");
+const pins = readFileSync(join(module, "go.mod"), "utf8");
+const versionOf = (path: string) => new RegExp(`^\\s+${path} v([0-9.]+)`, "m").exec(pins)![1]!;
+const kubernetes = versionOf("k8s.io/kubernetes");
+
+/** Where the programs are, once built: in the project's tool cache. */
+export const programs = join(
+  process.env["EMPORIUM_TOOLS_DIR"] || join(root, ".emporium/tools"),
+  `kubernetes-${kubernetes}-etcd-${versionOf("go.etcd.io/etcd/server/v3")}`,
+);
+
+/** Why there can be no control plane here; nothing where there can. */
+export const missing = existsSync(programs)
+  ? undefined
+  : `no Kubernetes ${kubernetes} in the tool cache: \`npm run test:k8s\` builds it once, with Go`;
+
+/**
+ * Builds etcd, the API server, the controllers and kubectl of `infra/k8s/api-server/go.mod`, once.
+ * Vitest runs it before the tests of `npm run test:k8s`.
+ */
+export async function setup(): Promise<void> {
+  const [major, minor] = kubernetes.split(".");
+  const told = Object.entries({ Version: `v${kubernetes}`, Major: major, Minor: minor }).map(
+    ([name, value]) => `-X k8s.io/component-base/version.git${name}=${value}`,
+  );
+  await makeOnce(programs, async (folder) => {
+    const build = spawn(
+      "go",
+      [
+        "build",
+        "-C",
+        module,
+        "-trimpath",
+        "-ldflags",
+        `-s -w ${told.join(" ")}`,
+        "-o",
+        folder,
+        "tool",
+      ],
+      { stdio: "inherit" },
+    );
+    const [code] = await once(build, "exit");
+    if (code !== 0) throw new Error(`go build ended with ${code}`);
+    await rename(join(folder, "server"), join(folder, "etcd"));
+    await gatherDefinitions(join(folder, "definitions"));
+  });
+}
