@@ -1,30 +1,36 @@
 import { execFile } from "node:child_process";
-import { cp, mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { copyFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { promisify } from "node:util";
 
 /** Go modules that hold the definitions of the overlays' custom resources, and where. */
 export const modules = {
-  "github.com/cert-manager/cert-manager@v1.21.2": "deploy/crds",
-  "sigs.k8s.io/gateway-api@v1.6.3": "config/crd/standard",
-  "github.com/kedacore/keda/v2@v2.21.0": "config/crd/bases",
+  "github.com/cert-manager/cert-manager@v1.21.2": [
+    "deploy/crds/cert-manager.io_certificates.yaml",
+    "deploy/crds/cert-manager.io_issuers.yaml",
+  ],
+  "sigs.k8s.io/gateway-api@v1.6.3": [
+    "config/crd/standard/gateway.networking.k8s.io_gateways.yaml",
+    "config/crd/standard/gateway.networking.k8s.io_grpcroutes.yaml",
+    "config/crd/standard/gateway.networking.k8s.io_backendtlspolicies.yaml",
+  ],
+  "github.com/kedacore/keda/v2@v2.21.0": ["config/crd/bases/keda.sh_scaledobjects.yaml"],
   // The newest that the module proxy has whole; ExternalSecret v1 is the same in the chart's.
-  "github.com/external-secrets/external-secrets@v0.16.2": "config/crds/bases",
-  "github.com/cloudnative-pg/plugin-barman-cloud@v0.15.0": "config/crd/bases",
+  "github.com/external-secrets/external-secrets@v0.16.2": [
+    "config/crds/bases/external-secrets.io_externalsecrets.yaml",
+  ],
+  "github.com/cloudnative-pg/plugin-barman-cloud@v0.15.0": [
+    "config/crd/bases/barmancloud.cnpg.io_objectstores.yaml",
+  ],
 };
 
-/** Brings the definitions to a folder, one folder a module. */
+/** Brings the definitions to a folder. */
 export async function gatherDefinitions(folder: string): Promise<void> {
-  for (const [module, place] of Object.entries(modules)) {
+  for (const [module, files] of Object.entries(modules)) {
     // Go holds each against its public checksum database.
     const { stdout } = await promisify(execFile)("go", ["mod", "download", "-json", module]);
     const { Dir } = JSON.parse(stdout) as { Dir: string };
-    const target = join(folder, module.replaceAll("/", "-"));
-    await mkdir(target, { recursive: true });
-    await cp(join(Dir, place), target, {
-      recursive: true,
-      filter: (path) => !/kustomization\.yaml$|\.md$/.test(path),
-    });
+    for (const file of files) await copyFile(join(Dir, file), join(folder, basename(file)));
   }
 }
 
