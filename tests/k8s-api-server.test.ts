@@ -46,24 +46,24 @@ describe.skipIf(missing).for(overlays)("an API server and %s", { timeout: 600_00
 
   beforeAll(async () => {
     plane = await ControlPlane.start();
-    well(await plane.kubectl("create", "--filename", definitions));
+    well(await plane.kubectl("create", "--validate=false", "--filename", definitions));
     const items = { apiVersion: "v1", kind: "List", items: [...cloudNativePg, ...nodes] };
-    well(await plane.kubectlWith(items, "create"));
+    well(await plane.kubectlWith(items, "create", "--validate=false"));
     // Which a node's controller would take away once the node is well.
     await plane.kubectl("taint", "nodes", "--all", "node.kubernetes.io/not-ready-");
-    const wait = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=120s"];
+    const wait = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=300s"];
     well(await plane.kubectl(...wait));
     const namespace = "infra/k8s/base/namespace.yaml";
     well(await plane.kubectl("apply", "--server-side", "--filename", namespace));
-  }, 300_000);
-  afterAll(() => plane?.[Symbol.asyncDispose]());
+  }, 600_000);
+  afterAll(() => plane?.[Symbol.asyncDispose](), 60_000);
 
   /** Does what operators and kubelets would do, and nothing that the control plane does itself. */
   async function playNodes(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const clusters = await list<Running>("clusters.postgresql.cnpg.io");
-      const pods = await list<Running>("pods");
-      const here = pods.filter(({ spec }) => spec.nodeName);
+      const all = await list<Running>("clusters.postgresql.cnpg.io,pods");
+      const clusters = all.filter(({ kind }) => kind === "Cluster");
+      const here = all.filter(({ spec }) => spec.nodeName);
       const going = here.filter(({ metadata }) => metadata.deletionTimestamp);
       const isNew = ({ status }: Running) => (status?.phase ?? "Pending") === "Pending";
       const changed = [...clusters, ...here].filter((one) => isNew(one) && !going.includes(one));
@@ -80,7 +80,7 @@ describe.skipIf(missing).for(overlays)("an API server and %s", { timeout: 600_00
       if (changed.length > 0) await plane.kubectlWith(items, "replace", "--subresource=status");
       for (const { metadata } of going)
         await inShop("delete", "pod", metadata.name, "--force", "--grace-period=0");
-      await sleep(200);
+      await sleep(500);
     }
   }
 
@@ -196,7 +196,7 @@ describe.skipIf(missing).for(overlays)("an API server and %s", { timeout: 600_00
 
     const place = second!.spec.nodeName as string;
     const drain = ["drain", place, "--ignore-daemonsets", "--delete-emptydir-data"];
-    const drained = await withNodes(() => plane.kubectl(...drain, "--timeout=120s"));
+    const drained = await withNodes(() => plane.kubectl(...drain, "--timeout=300s"));
     expect(drained).toMatchObject({
       code: 0,
       stdout: expect.stringContaining(`node/${place} drained`),
@@ -213,9 +213,9 @@ describe.skipIf(missing).for(overlays)("an API server and %s", { timeout: 600_00
     );
     well(await inShop("set", "env", "deployment/orders", "LOG_LEVEL=debug"));
     await withNodes(async () => {
-      well(await inShop("rollout", "status", "deployment/orders", "--timeout=120s"));
+      well(await inShop("rollout", "status", "deployment/orders", "--timeout=300s"));
       well(await inShop("rollout", "undo", "deployment/orders"));
-      well(await inShop("rollout", "status", "deployment/orders", "--timeout=120s"));
+      well(await inShop("rollout", "status", "deployment/orders", "--timeout=300s"));
     });
     const after = await list<Resource>("deployments", "--field-selector=metadata.name=orders");
     expect(after[0]!.spec.template).toEqual(deployment!.spec.template);
@@ -226,7 +226,7 @@ describe.skipIf(missing).for(overlays)("an API server and %s", { timeout: 600_00
 
     await withNodes(async () => {
       well(await inShop("scale", "deployment", ...services, "--replicas", "0"));
-      const gone = ["--selector", "app.kubernetes.io/component=service", "--timeout=120s"];
+      const gone = ["--selector", "app.kubernetes.io/component=service", "--timeout=300s"];
       well(await inShop("wait", "--for=delete", "pod", ...gone));
     });
   });

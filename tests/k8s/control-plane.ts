@@ -137,9 +137,9 @@ export class ControlPlane implements AsyncDisposable {
     if (dead) throw new Error(`${dead.spawnfile} ended: ${dead.exitCode ?? dead.signalCode}`);
   }
 
-  /** Asks again until something holds; rejects after two minutes. */
+  /** Asks again until something holds; rejects after five minutes. */
   async until(what: string, holds: () => Promise<boolean>): Promise<void> {
-    const patience = AbortSignal.timeout(120_000);
+    const patience = AbortSignal.timeout(300_000);
     while (!(await holds())) {
       if (patience.aborted) throw new Error(`Not in time: ${what}\n${await this.#lastWords()}`);
       await sleep(200);
@@ -189,11 +189,11 @@ export class ControlPlane implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Etcd last: the others write as they end.
-    for (const child of this.#children.toReversed()) {
+    // Nothing of it is kept, so nothing has to be put in order first.
+    for (const child of this.#children) {
       if (child.exitCode !== null || child.signalCode) continue;
       const ended = once(child, "exit");
-      child.kill();
+      child.kill("SIGKILL");
       await ended;
     }
     await rm(this.#folder, { recursive: true, force: true });
