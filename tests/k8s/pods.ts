@@ -99,9 +99,13 @@ describe.for(overlays)("the services of %s", (overlay) => {
     expect(
       config.shutdownGraceMs / 1_000 + pod.spec.containers[0].lifecycle.preStop.sleep.seconds,
     ).toBeLessThan(pod.spec.terminationGracePeriodSeconds);
-    const sources =
-      readFileSync(join(root, `services/${service}/src/config.ts`), "utf8") +
-      readFileSync(join(root, "packages/grpc/src/tls-files.ts"), "utf8");
+    const sources = [
+      `services/${service}/src/config.ts`,
+      "packages/service/src/service-config.ts",
+      "packages/grpc/src/tls-files.ts",
+    ]
+      .map((file) => readFileSync(join(root, file), "utf8"))
+      .join("");
     const unknown = Object.keys(told).filter((variable) => !sources.includes(`${variable}:`));
     expect(unknown.filter((variable) => !/^(OTEL_|NODE_|POD_NAME$)/.test(variable))).toEqual([]);
   });
