@@ -1,7 +1,9 @@
 import type { Ratio } from "../ratios.js";
 import { digits } from "./page.js";
 
-const [ROW, LABEL, PLOT, RIGHT, TOP] = [24, 380, 360, 70, 34];
+const [ROW, PLOT, RIGHT, TOP] = [24, 360, 70, 34];
+/** Width of a letter, about, at the size of the text. */
+const LETTER = 6.4;
 
 /** Colours for light and for dark; the ground is painted, since a page need not be what the system is. */
 const style = `
@@ -24,9 +26,10 @@ export function chart(name: string, ratios: Record<string, Ratio>): string {
   const values = rows.flatMap(([, { min, max, wanted }]) => [min, max, wanted ?? 1]);
   const lowest = Math.floor(Math.log10(Math.min(0.5, ...values.filter((value) => value > 0))));
   const highest = Math.ceil(Math.log10(Math.max(2, ...values)));
+  const left = Math.ceil(Math.max(...rows.map(([name]) => name.length)) * LETTER) + 20;
   const x = (value: number) =>
-    LABEL + (PLOT * (Math.log10(Math.max(value, 10 ** lowest)) - lowest)) / (highest - lowest);
-  const [width, height] = [LABEL + PLOT + RIGHT, TOP + rows.length * ROW + 8];
+    left + (PLOT * (Math.log10(Math.max(value, 10 ** lowest)) - lowest)) / (highest - lowest);
+  const [width, height] = [left + PLOT + RIGHT, TOP + rows.length * ROW + 8];
   const vertical = (kind: string, value: number, from: number, to: number) =>
     `<line class="${kind}" x1="${at(x(value))}" x2="${at(x(value))}" y1="${from}" y2="${to}"/>`;
   const decades = Array.from({ length: highest - lowest + 1 }, (_, step) => 10 ** (lowest + step));
@@ -41,14 +44,14 @@ export function chart(name: string, ratios: Record<string, Ratio>): string {
     ]),
     ...rows.flatMap(([label, { median, min, max, wanted }], index) => {
       const [top, middle] = [TOP + index * ROW, TOP + index * ROW + 9];
-      const [left, right] = [Math.min(x(1), x(median)), Math.max(x(1), x(median))];
+      const [from, to] = [Math.min(x(1), x(median)), Math.max(x(1), x(median))];
       const kind = wanted === undefined ? "untold" : median < wanted ? "missed" : "kept";
       return [
-        `<text x="${LABEL - 10}" y="${middle + 4}" text-anchor="end">${escaped(label)}</text>`,
-        `<rect class="${kind}" x="${at(left)}" y="${top + 2}" width="${at(right - left)}" height="14"/>`,
+        `<text x="${left - 10}" y="${middle + 4}" text-anchor="end">${escaped(label)}</text>`,
+        `<rect class="${kind}" x="${at(from)}" y="${top + 2}" width="${at(to - from)}" height="14"/>`,
         `<line class="spread" x1="${at(x(min))}" x2="${at(x(max))}" y1="${middle}" y2="${middle}"/>`,
         ...(wanted === undefined ? [] : [vertical("wanted", wanted, top - 2, top + 20)]),
-        `<text x="${LABEL + PLOT + 10}" y="${middle + 4}">${digits(median)}</text>`,
+        `<text x="${left + PLOT + 10}" y="${middle + 4}">${digits(median)}</text>`,
       ];
     }),
     "</svg>",

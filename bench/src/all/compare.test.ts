@@ -15,6 +15,7 @@ function results(ratios: Record<string, Ratio>): Results {
     memoryBytes: 2 ** 33,
     kernel: "linux 6",
     node: "v24",
+    noInstructions: "there is no perf",
   };
   return { time: "2026-11-27T12:00:00Z", quick: true, machine, benches: { rpc: run } };
 }
@@ -63,12 +64,16 @@ test("what is not measured this time is said and has not fallen", () => {
 
 test("the page says what was missed, how busy the machine was, and what was not measured", () => {
   const measured = results({ kept: { ...cpu(3), wanted: 2 }, short: { ...cpu(1), wanted: 1.4 } });
+  const table = { title: "GetOrder", columns: ["orders", "CPU us"], rows: [["1,000", "12"]] };
+  measured.benches["rpc"]!.report!.tables = [{ ...table, verdict: "flat" }];
   measured.benches["codec"] = { seconds: 1, loadBefore: [3], loadAfter: [3], failure: "no codec" };
   const text = page(measured);
   expect(text).toContain("| kept | 3.00 | 1.50 | 3.00 | 2 | yes |");
   expect(text).toContain("| short | 1.00 | 0.500 | 1.00 | 1.4, missed | yes |");
   expect(text).toContain("0.5 to 9.5. More processes wanted a core than there were");
   expect(text).toContain("Not measured this time: no codec.");
+  expect(text).toContain("Instructions were not counted: there is no perf.");
+  expect(text).toContain("| orders | CPU us |\n| --- | ---: |\n| 1,000 | 12 |\n\nflat");
   expect(text).not.toContain("codec.svg");
 });
 

@@ -36,7 +36,7 @@ interface Subject {
  */
 export const benchCompression: Bench = async ({
   quick,
-  rounds = quick ? 2 : 7,
+  rounds = quick ? 2 : 5,
   seconds = quick ? 0.15 : 0.7,
   progress,
 }) => {

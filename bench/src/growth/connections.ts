@@ -43,7 +43,7 @@ export const connections: Part = async ({ quick, rounds, milliseconds, progress 
   }
   return found.report("Connections of orders to Postgres, 64 callers: CPU time of an order", {
     rates: true,
-    flat: false,
+    flat: [],
     note: " A service has ten where nothing else is said.",
   });
 };

@@ -21,6 +21,8 @@ export interface Watched {
   pids?: number[];
   postmaster: number;
   rounds: number;
+  /** Rounds that may go by before, until enough calls have warmed up; one in a short run. */
+  warmRounds?: number;
   milliseconds: number;
   callers: number;
 }
@@ -28,8 +30,8 @@ export interface Watched {
 /** Milliseconds for what a round leaves behind, such as events on their way out. */
 const REST_MS = 50;
 
-/** Calls after which code is compiled, and rounds that they may take at most. */
-const [WARM, WARM_ROUNDS] = [1_000, 5];
+/** Calls after which code is compiled. */
+const WARM = 2_000;
 
 /** Calls again and again in rounds, after some that warm up. */
 export async function costOf(watched: Watched, call: () => Promise<unknown>): Promise<Cost> {
@@ -42,7 +44,7 @@ export async function costOf(watched: Watched, call: () => Promise<unknown>): Pr
     p99Ms: [],
   };
   const nodes = () => watched.pids?.reduce((sum, pid) => sum + cpuMicros(pid), 0) ?? ownMicros();
-  const warmRounds = watched.rounds > 1 ? WARM_ROUNDS : 1;
+  const warmRounds = watched.rounds > 1 ? (watched.warmRounds ?? 3) : 1;
   for (let round = 0, done = 0; round < warmRounds && done < WARM; round++)
     done += (await callers(watched.callers, watched.milliseconds, call)).operations;
   for (let round = 0; round < watched.rounds; round++) {

@@ -20,15 +20,15 @@ export function growthTable(things: string, server: string, sizes: number[]) {
     add(call: string, cost: Cost): void {
       costs.set(call, [...(costs.get(call) ?? []), cost]);
     },
-    /** `flat` where that is wanted; `rates` where the machine's own limits are of interest as well. */
-    report(title: string, { flat = true, rates = false, note = "" } = {}) {
+    /** `flat` are the calls of which that is wanted, `rates` shows the machine's own limits as well. */
+    report(title: string, { flat = [...costs.keys()], rates = false, note = "" } = {}) {
       const ratios: Record<string, Ratio> = {};
       const [first = 0, last = 0] = [sizes[0], sizes.at(-1)];
       for (const [call, all] of costs)
         ratios[`CPU of ${call}, ${shown(first)} ${things} over ${shown(last)}`] = cpuRatio(
           all[0]!.micros,
           all.at(-1)!.micros,
-          flat ? Math.round(100 / FLAT) / 100 : undefined,
+          flat.includes(call) ? Math.round(100 / FLAT) / 100 : undefined,
         );
       const growths = [...costs].map(
         ([call, all]) =>

@@ -24,6 +24,7 @@ export const orderLength: Part = async ({ quick, rounds, milliseconds, progress 
     rounds,
     milliseconds,
     callers: 4,
+    warmRounds: 8,
   };
   const found = growthTable("lines", "services", sizes);
   for (const size of sizes) {
@@ -36,5 +37,5 @@ export const orderLength: Part = async ({ quick, rounds, milliseconds, progress 
     found.add("GetOrder", await costOf(watched, () => orders.getOrder({ orderId })));
     progress(`${size} lines: GetOrder`);
   }
-  return found.report("Lines of an order: CPU time of a call", { flat: false });
+  return found.report("Lines of an order: CPU time of a call", { flat: [] });
 };

@@ -18,7 +18,7 @@ const variants = {
 export const benchTelemetry: Bench = async ({
   quick,
   rounds = quick ? 2 : 7,
-  seconds = quick ? 0.3 : 1,
+  seconds = quick ? 0.3 : 0.7,
   progress,
 }) => {
   const pinned = pin(process.pid, 1);
