@@ -87,7 +87,7 @@ test("ports are open to this machine alone", () => {
 test("no secret is written down", () => {
   const variables = entries.flatMap(([, { environment = {} }]) => Object.entries(environment));
   const secret = ([variable, value]: [string, string]) =>
-    (/PASSWORD|SECRET|TOKEN|KEY/.test(variable) && !variable.endsWith("_FILE")) ||
+    (/PASSWORD|SECRET|TOKEN|KEY/.test(variable) && !/_(FILE|URL)$/.test(variable)) ||
     /:\/\/[^/@\s]*:[^/@\s]*@/.test(value);
   expect(variables.filter(secret)).toEqual([]);
   const files = globSync("{compose.yaml,infra/{compose,docker}/{*,!(node_modules|dist)/**/*}}", {
@@ -188,6 +188,14 @@ test("the second and third replica of a service differ from the first in nothing
       deploy: { replicas: 2 },
     });
   }
+});
+
+test("k6 is told all that the load tests ask for, and its secret in a file", () => {
+  const asked = [...read("load-tests/k6/settings.ts").matchAll(/told\("([A-Z_]+)"/g)].map(
+    ([, variable]) => variable,
+  );
+  const told = Object.keys(compose.services["k6"]!.environment!);
+  expect(asked.filter((variable) => !told.includes(variable!))).toEqual(["CLIENT_SECRET"]);
 });
 
 test("every volume is mounted by somebody", () => {

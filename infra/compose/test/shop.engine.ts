@@ -91,7 +91,7 @@ describe.skipIf(typeof engine === "string")("the shop in containers", () => {
 
   test("three replicas get the same share of calls, within a tenth", async () => {
     const idle = await usage(shop);
-    const traffic = await shop.traffic(RATE);
+    await using traffic = await shop.traffic(RATE);
     const before = await traffic.goOn(1);
     const start = await usage(shop);
     const after = await traffic.goOn(450);
@@ -114,7 +114,7 @@ describe.skipIf(typeof engine === "string")("the shop in containers", () => {
   });
 
   test.for(services)("a replica of %s is killed, and no call is lost", async (service) => {
-    const traffic = await shop.traffic(RATE);
+    await using traffic = await shop.traffic(RATE);
     const [, victim] = await shop.replicas(service);
     await docker("kill", victim!);
     await traffic.goOn(150);
@@ -127,7 +127,7 @@ describe.skipIf(typeof engine === "string")("the shop in containers", () => {
   });
 
   test.for(services)("every process of %s is replaced, and no call is lost", async (service) => {
-    const traffic = await shop.traffic(RATE);
+    await using traffic = await shop.traffic(RATE);
     for (const replica of await shop.replicas(service)) {
       await docker("stop", replica);
       const exit = await docker("inspect", "--format", "{{.State.ExitCode}}", replica);
@@ -151,7 +151,7 @@ describe.skipIf(typeof engine === "string")("the shop in containers", () => {
   });
 
   test("after Postgres was restarted the shop goes on by itself", async () => {
-    const traffic = await shop.traffic(RATE);
+    await using traffic = await shop.traffic(RATE);
     await shop.compose("restart", "postgres");
     await traffic.goOn(100);
     const { failures, sent } = await traffic.stop();

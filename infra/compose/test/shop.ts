@@ -99,8 +99,8 @@ export class ComposedShop implements AsyncDisposable {
   }
 }
 
-/** Calls that go on until they are stopped. */
-export class Traffic {
+/** Calls that go on until they are stopped, or until whoever has started them is done. */
+export class Traffic implements AsyncDisposable {
   constructor(private readonly container: string) {}
 
   /** What became of the calls so far. */
@@ -123,9 +123,11 @@ export class Traffic {
   /** Lets the calls under way end. */
   async stop(): Promise<Report> {
     await docker("stop", "--time", "60", this.container);
-    const report = await this.report();
-    await docker("rm", this.container);
-    return report!;
+    return (await this.report())!;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await docker("rm", "--force", this.container);
   }
 }
 

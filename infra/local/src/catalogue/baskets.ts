@@ -6,7 +6,7 @@ import { readSales } from "./sales.js";
 const FILE = join(projectDirectory, "data/online-retail-2010-12.csv.gz");
 
 /** An order of the real month, as k6 reads it: units as ProtoJSON writes them. */
-export interface Basket {
+interface Basket {
   customerId: string;
   lines: { sku: string; quantity: string }[];
 }
