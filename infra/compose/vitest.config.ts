@@ -7,6 +7,8 @@ export default defineConfig({
     include: ["test/**/*.engine.ts"],
     testTimeout: 300_000,
     hookTimeout: 900_000,
+    // As in the rest of the tests: a machine that others use as well is asked again.
+    retry: process.env["CI"] ? 2 : 0,
     reporters: ["verbose"],
   },
 });
