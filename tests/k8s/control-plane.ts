@@ -1,10 +1,17 @@
-import { execFile, spawn, type ChildProcess } from "node:child_process";
+import {
+  execFile,
+  spawn,
+  type ChildProcess,
+  type ChildProcessByStdio,
+  type SpawnOptions,
+} from "node:child_process";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Authority } from "@emporium/local";
 import { freePort } from "../../infra/local/src/ports.js";
@@ -20,17 +27,24 @@ export interface Said {
 
 /** A cluster without nodes: etcd, an API server, scheduler and controllers, on this machine alone. */
 export class ControlPlane implements AsyncDisposable {
-  readonly #folder: string;
-  readonly #children: ChildProcess[] = [];
-  #kubeconfig = "";
+  /** Where its files are; gone with it. */
+  readonly folder: string;
+  readonly #inside: string[];
+  readonly #children: ChildProcessByStdio<null, Readable, Readable>[] = [];
+  /** With which its administrator is known. */
+  kubeconfig = "";
 
-  private constructor(folder: string) {
-    this.#folder = folder;
+  private constructor(folder: string, network?: string) {
+    this.folder = folder;
+    this.#inside = network ? ["nsenter", `--net=/run/netns/${network}`] : [];
   }
 
-  /** Starts one with certificates and keys of its own, on a free port; it is ready when this resolves. */
-  static async start(): Promise<ControlPlane> {
-    const plane = new ControlPlane(await mkdtemp(join(tmpdir(), "emporium-k8s-")));
+  /**
+   * Starts one with certificates and keys of its own, on a free port; it is ready when this resolves.
+   * `network` names a network namespace that all of it shall run in.
+   */
+  static async start(network?: string): Promise<ControlPlane> {
+    const plane = new ControlPlane(await mkdtemp(join(tmpdir(), "emporium-k8s-")), network);
     try {
       await plane.#start();
       return plane;
@@ -41,7 +55,7 @@ export class ControlPlane implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const at = (name: string) => join(this.#folder, name);
+    const at = (name: string) => join(this.folder, name);
     const authority = await Authority.open(at("authority"));
     const { certificate, privateKey } = await authority.issue("kube-apiserver");
     await writeFile(at("tls.crt"), certificate);
@@ -79,7 +93,7 @@ export class ControlPlane implements AsyncDisposable {
       "--advertise-address=192.0.2.1",
       "--endpoint-reconciler-type=none",
     ]);
-    this.#kubeconfig = at("kubeconfig");
+    this.kubeconfig = at("kubeconfig");
     const config = {
       apiVersion: "v1",
       kind: "Config",
@@ -93,13 +107,13 @@ export class ControlPlane implements AsyncDisposable {
       ],
       users: [{ name: "admin", user: { token } }],
     };
-    await writeFile(this.#kubeconfig, JSON.stringify(config), { mode: 0o600 });
+    await writeFile(this.kubeconfig, JSON.stringify(config), { mode: 0o600 });
     await this.until("the API server is ready", async () => {
       this.#mindDeaths();
       return (await this.kubectl("get", "--raw", "/readyz")).code === 0;
     });
     this.#run("kube-controller-manager", [
-      `--kubeconfig=${this.#kubeconfig}`,
+      `--kubeconfig=${this.kubeconfig}`,
       "--use-service-account-credentials",
       // A node that no kubelet speaks for is well until a test says otherwise.
       "--controllers=*,-node-lifecycle-controller,-taint-eviction-controller",
@@ -109,7 +123,7 @@ export class ControlPlane implements AsyncDisposable {
       "--secure-port=0",
     ]);
     this.#run("kube-scheduler", [
-      `--kubeconfig=${this.#kubeconfig}`,
+      `--kubeconfig=${this.kubeconfig}`,
       "--leader-elect=false",
       "--bind-address=127.0.0.1",
       "--secure-port=0",
@@ -122,14 +136,22 @@ export class ControlPlane implements AsyncDisposable {
   }
 
   #run(program: string, programArguments: string[]): void {
-    const child = spawn(join(programs, program), programArguments, {
-      cwd: this.#folder,
+    this.keep(join(programs, program), programArguments);
+  }
+
+  /** Runs a program until the cluster ends; what it says is in a log of its name. */
+  keep(program: string, programArguments: string[], options: SpawnOptions = {}): ChildProcess {
+    const [first, ...others] = [...this.#inside, program, ...programArguments];
+    const child = spawn(first!, others, {
+      cwd: this.folder,
+      ...options,
       stdio: ["ignore", "pipe", "pipe"],
     });
-    const log = createWriteStream(join(this.#folder, `${program}.log`));
+    const log = createWriteStream(join(this.folder, `${basename(program)}.log`), { flags: "a" });
     child.stdout.pipe(log, { end: false });
     child.stderr.pipe(log, { end: false });
     this.#children.push(child);
+    return child;
   }
 
   #mindDeaths(): void {
@@ -147,23 +169,24 @@ export class ControlPlane implements AsyncDisposable {
   }
 
   async #lastWords(): Promise<string> {
-    const log = join(this.#folder, "kube-apiserver.log");
+    const log = join(this.folder, "kube-apiserver.log");
     return (await readFile(log, "utf8")).split("\n").slice(-10).join("\n");
   }
 
   /** Runs a program with this cluster's kubectl first on its PATH, as its administrator. */
   run(program: string, programArguments: string[], input = ""): Promise<Said> {
     const { promise, resolve } = Promise.withResolvers<Said>();
+    const [first, ...others] = [...this.#inside, program, ...programArguments];
     const child = execFile(
-      program,
-      programArguments,
+      first!,
+      others,
       {
         cwd: root,
         maxBuffer: 64 * 1024 * 1024,
         env: {
-          HOME: this.#folder,
-          KUBECONFIG: this.#kubeconfig,
-          PATH: `${this.#folder}:${programs}:${process.env["PATH"]}`,
+          HOME: this.folder,
+          KUBECONFIG: this.kubeconfig,
+          PATH: `${this.folder}:${programs}:${process.env["PATH"]}`,
         },
       },
       (_, stdout, stderr) => resolve({ code: child.exitCode, stdout, stderr }),
@@ -185,7 +208,7 @@ export class ControlPlane implements AsyncDisposable {
 
   /** Puts a program of this name in front of those of PATH, for what `run` runs. */
   async standIn(name: string, script: string): Promise<void> {
-    await writeFile(join(this.#folder, name), script, { mode: 0o755 });
+    await writeFile(join(this.folder, name), script, { mode: 0o755 });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -196,6 +219,6 @@ export class ControlPlane implements AsyncDisposable {
       child.kill("SIGKILL");
       await ended;
     }
-    await rm(this.#folder, { recursive: true, force: true });
+    await rm(this.folder, { recursive: true, force: true });
   }
 }

@@ -11,9 +11,9 @@ const root = join(import.meta.dirname, "../..");
 const module = join(root, "infra/k8s/api-server");
 const pins = readFileSync(join(module, "go.mod"), "utf8");
 const versionOf = (path: string) => new RegExp(`^\\s+${path} v([0-9.]+)`, "m").exec(pins)![1]!;
-const kubernetes = versionOf("k8s.io/kubernetes");
+export const kubernetes = versionOf("k8s.io/kubernetes");
 
-const cache = process.env["EMPORIUM_TOOLS_DIR"] || join(root, ".emporium/tools");
+export const cache = process.env["EMPORIUM_TOOLS_DIR"] || join(root, ".emporium/tools");
 
 /** Where the programs are, once built: in the project's tool cache. */
 export const programs = join(
@@ -38,29 +38,23 @@ export const missing =
  * brings the definitions. Vitest runs it before the tests of `npm run test:k8s`.
  */
 export async function setup(): Promise<void> {
+  await makeOnce(programs, async (folder) => {
+    await build(module, folder, ["tool"]);
+    await rename(join(folder, "server"), join(folder, "etcd"));
+  });
+  await makeOnce(definitions, gatherDefinitions);
+}
+
+/** Builds packages of a Go module of ours, with the version of Kubernetes in them. */
+export async function build(place: string, folder: string, packages: string[]): Promise<void> {
   const [major, minor] = kubernetes.split(".");
   const told = Object.entries({ Version: `v${kubernetes}`, Major: major, Minor: minor }).map(
     ([name, value]) => `-X k8s.io/component-base/version.git${name}=${value}`,
   );
-  await makeOnce(programs, async (folder) => {
-    const build = spawn(
-      "go",
-      [
-        "build",
-        "-C",
-        module,
-        "-trimpath",
-        "-ldflags",
-        `-s -w ${told.join(" ")}`,
-        "-o",
-        folder,
-        "tool",
-      ],
-      { stdio: "inherit" },
-    );
-    const [code] = await once(build, "exit");
-    if (code !== 0) throw new Error(`go build ended with ${code}`);
-    await rename(join(folder, "server"), join(folder, "etcd"));
+  const flags = ["-trimpath", "-ldflags", `-s -w ${told.join(" ")}`];
+  const building = spawn("go", ["build", "-C", place, ...flags, "-o", folder, ...packages], {
+    stdio: "inherit",
   });
-  await makeOnce(definitions, gatherDefinitions);
+  const [code] = await once(building, "exit");
+  if (code !== 0) throw new Error(`go build ended with ${code}`);
 }
