@@ -1,6 +1,6 @@
 import { execFile, type ChildProcess } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { ControlPlane } from "../control-plane.js";
@@ -12,6 +12,7 @@ const run = promisify(execFile);
 const ADDRESS = "10.89.0.1";
 
 const cgroups = "/sys/fs/cgroup";
+const remembered = "/var/lib/cni/results";
 
 /** What a kubelet sets for the whole machine. */
 const tuned = ["vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops"];
@@ -87,6 +88,7 @@ address = "${socket}"
 sandbox_image = "docker.io/emporium/pause:local"
 # Where the machine may not make a process less likely to be ended than it is itself.
 restrict_oom_score_adj = true
+netns_mounts_under_state_dir = true
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "/usr/lib/cni"
 conf_dir = "${at("cni")}"
@@ -150,6 +152,9 @@ async function removeNode(plane: ControlPlane, name: string, kubelet: ChildProce
   const { stdout } = await run("ctr", [...ctr, "tasks", "list", "--quiet"]);
   for (const task of stdout.split("\n").filter(Boolean))
     await run("ctr", [...ctr, "tasks", "delete", "--force", task]).catch(() => undefined);
+  // What CNI plugins remember of the pods' networks, which names their places.
+  for (const file of readdirSync(remembered).map((one) => join(remembered, one)))
+    if (readFileSync(file, "utf8").includes(plane.folder)) await rm(file);
   const mounts = readFileSync("/proc/mounts", "utf8")
     .split("\n")
     .map((line) => line.split(" ")[1] ?? "")
