@@ -1,6 +1,5 @@
-// The programs of a Kubernetes control plane, for tests: kubernetes' own go.mod has its staging modules by
-// path, so they are replaced by the released ones of the same version. Another version:
-//   sed -i 's/1\.37\.2/1.37.3/; s/0\.37\.2/0.37.3/' go.mod && go mod tidy
+// A node's programs: kubelet and kube-proxy, and CoreDNS with few plugins (dns). See ../api-server/go.mod;
+// both name the same version of Kubernetes.
 module emporium.example/node
 
 go 1.26.0
