@@ -40,6 +40,6 @@ export const processes: Part = async ({ quick, rounds, milliseconds, progress })
     // The more processes share one product, the smaller their groups (docs/adr/0016).
     flat: ["CompleteOrder"],
     rates: true,
-    note: " All processes share one core and one load here, so that their rate cannot grow. With a part of the load each, they do in smaller groups what is done together (reservations, passes of relays, wake-ups by NOTIFY, which reach every process), and take longer to be compiled.",
+    note: " All processes share one core and one load here, so that their rate cannot grow. With a part of the load each, they do in smaller groups what is done together (reservations, passes of relays), and take longer to be compiled.",
   });
 };

@@ -4,6 +4,9 @@ import type { GrpcClient } from "@emporium/grpc";
 /** Milliseconds that a change may take to every watcher; a stream that ends is told at once. */
 const PATIENCE_MS = 60_000;
 
+/** Opened at once: a server takes so many unfinished TLS handshakes of one address, and no more. */
+const AT_ONCE = 50;
+
 /** Open streams of one product, spread over some clients. Dispose of them to leave. */
 export class Watchers implements AsyncDisposable {
   readonly #leaving = new AbortController();
@@ -13,14 +16,19 @@ export class Watchers implements AsyncDisposable {
 
   /** Opens more, until there are so many; resolves when each has seen what was there before. */
   async growTo(count: number): Promise<void> {
-    const more = Array.from({ length: count - this.#streams.length }, async (_, at) => {
-      const client = this.clients[at % this.clients.length]!;
-      const stream = client.watchStock({ skus: ["watched"] }, { signal: this.#leaving.signal });
-      const messages = stream[Symbol.asyncIterator]();
-      while (!(await nextOf(messages)).caughtUp);
-      return messages;
-    });
-    this.#streams.push(...(await Promise.all(more)));
+    while (this.#streams.length < count) {
+      const length = Math.min(AT_ONCE, count - this.#streams.length);
+      const more = Array.from({ length }, (_, at) => this.#open(this.#streams.length + at));
+      this.#streams.push(...(await Promise.all(more)));
+    }
+  }
+
+  async #open(at: number): Promise<AsyncIterator<WatchStockResponse>> {
+    const client = this.clients[at % this.clients.length]!;
+    const stream = client.watchStock({ skus: ["watched"] }, { signal: this.#leaving.signal });
+    const messages = stream[Symbol.asyncIterator]();
+    while (!(await nextOf(messages)).caughtUp);
+    return messages;
   }
 
   /** When each watcher has the next change, by `performance.now()`. */

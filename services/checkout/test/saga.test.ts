@@ -167,7 +167,7 @@ describe.concurrent("the payment provider", () => {
   );
 
   test("one that takes longer than a call is asked again, until it has authorized", async () => {
-    const impatient = await shop.startReplica({ callMs: 20, ...NO_TAKEOVER });
+    const impatient = await shop.startReplica({ callMs: 150, ...NO_TAKEOVER });
     const request = purchase({ paymentToken: "tok_slow" });
     await impatient.purchases.complete(request, signal);
     expect((await audit(shop, request.checkoutId)).ledger).toBe("authorize,capture");

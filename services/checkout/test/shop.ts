@@ -120,7 +120,7 @@ export class Replica implements AsyncDisposable {
       clock: shop.clock,
       currency: "GBP",
       saga,
-      slowPaymentMs: 50,
+      slowPaymentMs: 250,
       shutdownGraceMs: 500,
       faultPoint: (name: FaultPointName) => this.#pass(name),
       log: createLogger({ name: "checkout", level: "silent" }),

@@ -14,8 +14,8 @@ import { invalidResumeToken, openToken, sealToken, type TokenKind } from "./toke
 
 const DEFAULT_PAGE_SIZE = 50;
 
-/** Orders that an export holds in memory at once, at most. */
-const EXPORT_PAGE_SIZE = 100;
+/** The most that the contract lets a caller ask for, and that an export holds in memory at once. */
+const LARGEST_PAGE = 100;
 
 /**
  * A page that reaches so many bytes is full. The largest order has 0.9 MB, so a list stays below the
@@ -84,7 +84,7 @@ export class OrderPages {
     let after: Position | undefined = resumed.createTime < start.createTime ? start : resumed;
     while (after) {
       const { createTime, orderId } = after;
-      const values = [createTime, orderId, EXPORT_PAGE_SIZE, PAGE_BYTES, end];
+      const values = [createTime, orderId, LARGEST_PAGE, PAGE_BYTES, end];
       const { orders, next } = await this.#read(signal, EXPORT_ORDERS, values);
       for (const order of orders)
         yield { order, resumeToken: sealPosition("ExportOrders.1", positionOf(order)) };
@@ -106,21 +106,27 @@ export class OrderPages {
 
 // Not Prisma: it can neither join on the revision nor compare (create_time, order_id) as a pair,
 // which makes a page one walk along an index. A page is full by count ($3) or by bytes ($4), and has
-// one order at least.
+// one order at least. The inner limit is for the planner: of one that is a parameter it expects a
+// tenth of the table, and would rather sort all orders than walk along the index.
 const page = (where: string, order: string) => `
   SELECT page.*
   FROM (
-    SELECT ${SNAPSHOT_COLUMNS},
+    SELECT walk.*,
       lead(order_id) OVER by_time IS NOT NULL AS has_next,
-      sum(octet_length(change.snapshot)) OVER by_time - octet_length(change.snapshot) AS before
-    FROM orders placed JOIN order_changes change USING (order_id, revision)
-    WHERE ${where}
+      sum(octet_length(snapshot)) OVER by_time - octet_length(snapshot) AS before
+    FROM (
+      SELECT placed.create_time, order_id, ${SNAPSHOT_COLUMNS}
+      FROM orders placed JOIN order_changes change USING (order_id, revision)
+      WHERE ${where}
+      ORDER BY ${order}
+      LIMIT ${LARGEST_PAGE + 1}
+    ) walk
     WINDOW by_time AS (ORDER BY ${order})
     ORDER BY ${order}
     LIMIT $3
   ) page
   WHERE before < $4`;
-const NEWEST_FIRST = "placed.create_time DESC, order_id DESC";
+const NEWEST_FIRST = "create_time DESC, order_id DESC";
 const LIST_ORDERS = page("(placed.create_time, order_id) < ($1, $2)", NEWEST_FIRST);
 const LIST_ORDERS_OF_CUSTOMER = page(
   "(placed.create_time, order_id) < ($1, $2) AND placed.customer_id = $5",
@@ -128,7 +134,7 @@ const LIST_ORDERS_OF_CUSTOMER = page(
 );
 const EXPORT_ORDERS = page(
   "(placed.create_time, order_id) > ($1, $2) AND placed.create_time < $5",
-  "placed.create_time, order_id",
+  "create_time, order_id",
 );
 
 function positionOf(order: Order): Position {
