@@ -64,3 +64,26 @@ export const listenAddress = z
     const colon = text.lastIndexOf(":");
     return { host: text.slice(0, colon), port: Number(text.slice(colon + 1)) };
   });
+
+/**
+ * A variable that holds the ISO 4217 code of the shop's prices; GBP where it is not set.
+ *
+ * @example
+ * z.object({ SHOP_CURRENCY: currency });
+ */
+export const currency = z
+  .string()
+  .regex(/^[A-Z]{3}$/, "an ISO 4217 code, such as GBP")
+  .default("GBP");
+
+/**
+ * A variable that holds the least level that is logged; `info` where it is not set.
+ *
+ * @example
+ * z.object({ LOG_LEVEL: logLevel });
+ */
+export const logLevel = z
+  .enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"], {
+    error: "trace, debug, info, warn, error, fatal or silent",
+  })
+  .default("info");

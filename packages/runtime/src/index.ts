@@ -1,5 +1,12 @@
 export { type Clock, movableClock, type MovableClock, systemClock } from "./clock.js";
-export { ConfigurationError, listenAddress, readBy, readEnvironment } from "./environment.js";
+export {
+  ConfigurationError,
+  currency,
+  listenAddress,
+  logLevel,
+  readBy,
+  readEnvironment,
+} from "./environment.js";
 export { type FaultPoint, faultPointsFrom, noFaults } from "./fault-points.js";
 export { newId, relatedId } from "./ids.js";
 export { createLogger, type Logger, nestLogger } from "./log.js";

@@ -6,9 +6,11 @@ import {
 } from "@emporium/grpc";
 import {
   type Clock,
+  currency,
   type FaultPoint,
   faultPointsFrom,
   listenAddress,
+  logLevel,
   readBy,
 } from "@emporium/runtime";
 import { z } from "zod";
@@ -77,15 +79,8 @@ export function serviceEnvironment(own: { port: number; faultPoints: readonly st
       .string()
       .regex(/^[A-Za-z0-9_-]+$/, "letters, digits, - and _")
       .default("emporium"),
-    SHOP_CURRENCY: z
-      .string()
-      .regex(/^[A-Z]{3}$/, "an ISO 4217 code, such as GBP")
-      .default("GBP"),
-    LOG_LEVEL: z
-      .enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"], {
-        error: "trace, debug, info, warn, error, fatal or silent",
-      })
-      .default("info"),
+    SHOP_CURRENCY: currency,
+    LOG_LEVEL: logLevel,
     SHUTDOWN_GRACE_MS: z.coerce.number("milliseconds").int().nonnegative().default(10_000),
     FAULT_POINTS: readBy(places, (text) => faultPointsFrom(text, own.faultPoints)).optional(),
   };

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { readEnvironment } from "@emporium/runtime";
+import { currency, logLevel, readEnvironment } from "@emporium/runtime";
 import { z } from "zod";
 import { type Ports, portSettings } from "../ports.js";
 import { stateDirectory } from "../project.js";
@@ -36,15 +36,8 @@ const Environment = z.object({
   [portSettings.orders]: port(50051),
   [portSettings.inventory]: port(50052),
   [portSettings.checkout]: port(50053),
-  SHOP_CURRENCY: z
-    .string()
-    .regex(/^[A-Z]{3}$/, "an ISO 4217 code, such as GBP")
-    .default("GBP"),
-  LOG_LEVEL: z
-    .enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"], {
-      error: "trace, debug, info, warn, error, fatal or silent",
-    })
-    .default("info"),
+  SHOP_CURRENCY: currency,
+  LOG_LEVEL: logLevel,
 });
 
 /** The settings that the environment describes. Throws `ConfigurationError`. */
