@@ -27,7 +27,8 @@ const LONGEST_WAIT_MS = 100;
 /**
  * Standard output of the process, for all of its loggers. Lines leave together, at the latest after a
  * tenth of a second and when the process ends: a write for each line would cost as much as the call
- * that it tells of. A slow reader does not stop the event loop.
+ * that it tells of. A slow reader does not stop the event loop. All lines are written; the last ones
+ * of a process may come before those that were being written as it ended.
  */
 class Lines {
   #lines: string[] = [];
