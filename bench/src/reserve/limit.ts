@@ -20,10 +20,10 @@ export const reserveGroup = (products: number, members: number, lines: number) =
  */
 const FUNCTIONS = `
   CREATE FUNCTION write_group(
-    text[], bigint[], bigint[], bigint[], bigint[], text[], reservation_state[],
+    text[], bigint[], bigint[], bigint[], bigint[], bigint[], bigint[], text[], reservation_state[],
     reservation_state[], text[], reservation_state[], jsonb[], jsonb[], timestamptz[],
-    timestamptz[], uuid[], text[], text[], bigint[], text[], bytea[], bigint[], bigint[]
-  ) RETURNS SETOF void LANGUAGE sql AS $write$ ${WRITE} $write$;
+    timestamptz[], uuid[], text[], text[], bigint[], text[], bytea[]
+  ) RETURNS void LANGUAGE sql AS $write$ ${WRITE} $write$;
 
   CREATE FUNCTION reserve_group(products int, members int, lines int, payload bytea)
   RETURNS void LANGUAGE plpgsql AS $$
@@ -44,14 +44,15 @@ const FUNCTIONS = `
     ) AS p;
     ids := ARRAY(SELECT 'rsv_' || substr(replace(uuidv7()::text, '-', ''), 1, 26) FROM generate_series(1, members));
     PERFORM write_group(
-      skus, revisions, on_hand, reserved, ARRAY(SELECT 1 + unnest(revisions)), '{}', '{}', '{}',
+      skus, on_hand, known, revisions, on_hand, reserved, ARRAY(SELECT 1 + unnest(revisions)),
+      '{}', '{}', '{}',
       ids, array_fill('HELD'::reservation_state, ARRAY[members]), array_fill(line, ARRAY[members]),
       array_fill('[]'::jsonb, ARRAY[members]), array_fill(now(), ARRAY[members]),
       array_fill(now() + interval '${TTL_MS} ms', ARRAY[members]),
       ARRAY(SELECT uuidv7() FROM generate_series(1, members)), array_fill('rsv'::text, ARRAY[members]),
       ids, array_fill(1::bigint, ARRAY[members]),
       array_fill('emporium.inventory.v1.StockChanged'::text, ARRAY[members]),
-      array_fill(payload, ARRAY[members]), on_hand, known
+      array_fill(payload, ARRAY[members])
     );
   END $$`;
 

@@ -24,49 +24,40 @@ export const READ = `
 export const LOCK = `${READ} FOR NO KEY UPDATE`;
 
 /**
- * Writes all that a ledger has decided, or nothing: where a level or a reservation is not any more
- * what it is known as, no row comes back. First it locks what the ledger rests on, which waits for
- * whoever is at the same rows: reservations by id, then products by SKU. A new reservation whose id
- * is taken fails the statement (23505).
+ * Writes all that a ledger has decided, or fails with 40001 (`not_as_known`) where a level or a
+ * reservation is not any more what it is known as. Also those that stay as they are are written, since
+ * the ledger rests on them. Rows are taken in the order of everybody, reservations by id, then
+ * products by SKU, and are waited for. A new reservation whose id is taken fails it too (23505).
  */
 export const WRITE = `
-  WITH entries AS MATERIALIZED (
-    SELECT id, state FROM reservation WHERE id = ANY($6::text[]) ORDER BY id FOR NO KEY UPDATE
-  ), levels AS MATERIALIZED (
-    SELECT sku, stock_revision, on_hand, reserved FROM product
-    WHERE sku = ANY($1::text[]) AND (SELECT count(*) FROM entries) >= 0
-    ORDER BY sku FOR NO KEY UPDATE
-  ), as_known AS MATERIALIZED (
-    SELECT FROM (
-      SELECT count(*) FROM levels
-      JOIN unnest($1::text[], $2::bigint[], $21::bigint[], $22::bigint[])
-        AS known (sku, stock_revision, on_hand, reserved)
-        USING (sku, stock_revision, on_hand, reserved)
-    ) AS level, (
-      SELECT count(*) FROM entries
-      JOIN unnest($6::text[], $7::reservation_state[]) AS known (id, state) USING (id, state)
-    ) AS entry
-    WHERE level.count = cardinality($1::text[]) AND entry.count = cardinality($6::text[])
-  ), moved AS (
-    ${SAVE} AND EXISTS (SELECT FROM as_known)
-  ), ended AS (
+  WITH ended AS (
     UPDATE reservation SET state = new.state
-    FROM unnest($6::text[], $7::reservation_state[], $8::reservation_state[])
-      AS new (id, known_state, state)
-    WHERE reservation.id = new.id AND new.state <> new.known_state AND EXISTS (SELECT FROM as_known)
+    FROM (
+      SELECT * FROM unnest($8::text[], $9::reservation_state[], $10::reservation_state[])
+        AS new (id, known_state, state)
+      ORDER BY id COLLATE "C"
+    ) AS new
+    WHERE reservation.id = new.id AND reservation.state = new.known_state
+    RETURNING reservation.id
+  ), moved AS (
+    ${SAVE} AND (SELECT count(*) FROM ended) >= 0
+    RETURNING product.sku
   ), made AS (
     INSERT INTO reservation (id, state, lines, shortages, create_time, expire_time)
-    SELECT new.* FROM as_known, unnest(
-      $9::text[], $10::reservation_state[], $11::jsonb[], $12::jsonb[],
-      $13::timestamptz[], $14::timestamptz[]
-    ) AS new
+    SELECT * FROM unnest(
+      $11::text[], $12::reservation_state[], $13::jsonb[], $14::jsonb[],
+      $15::timestamptz[], $16::timestamptz[]
+    )
   ), told AS (
     INSERT INTO outbox (id, aggregate_type, aggregate_id, version, type, payload)
-    SELECT new.* FROM as_known, unnest(
-      $15::uuid[], $16::text[], $17::text[], $18::bigint[], $19::text[], $20::bytea[]
-    ) AS new
+    SELECT * FROM unnest(
+      $17::uuid[], $18::text[], $19::text[], $20::bigint[], $21::text[], $22::bytea[]
+    )
   )
-  SELECT FROM as_known`;
+  SELECT CASE
+    WHEN (SELECT count(*) FROM ended) < cardinality($8::text[]) THEN not_as_known()
+    WHEN (SELECT count(*) FROM moved) < cardinality($1::text[]) THEN not_as_known()
+  END`;
 
 /**
  * $1 to $22 of `WRITE`. `known` are the reservations that were there before, as they were; events are
@@ -95,7 +86,6 @@ export function writeValues(
     events.map(({ version }) => version),
     events.map(({ type }) => type),
     events.map(({ payload }) => payload),
-    ...stock.knownColumns(),
   ];
 }
 

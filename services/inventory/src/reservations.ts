@@ -34,6 +34,9 @@ const LOCK_DUE = `
 /** unique_violation: somebody made the same reservation at the same time. */
 const TAKEN = "23505";
 
+/** serialization_failure: somebody else has written what a draft rests on. */
+const NOT_AS_KNOWN = "40001";
+
 type Answer = Reservation | ConnectError;
 
 /** A group that is decided and not written yet. */
@@ -170,17 +173,16 @@ export class Reservations {
   /** False where nothing was written, or where that is not known. */
   async #writeDraft({ ledger, values }: Draft): Promise<boolean> {
     try {
-      const written = await this.database.query(AbortSignal.timeout(LONGEST_MS), WRITE, values);
-      if (written.length > 0) {
-        if (ledger.events.length > 0) this.database.committed();
-        return true;
-      }
-      this.#lockUntilMs = performance.now() + LOCKS_FIRST_MS;
-    } catch {
-      // under locks it will be told, if it is still so
+      await this.database.query(AbortSignal.timeout(LONGEST_MS), WRITE, values);
+      if (ledger.events.length > 0) this.database.committed();
+      return true;
+    } catch (error) {
+      // Anything else will be told under locks, if it is still so.
+      if (sqlStateOf(error) === NOT_AS_KNOWN)
+        this.#lockUntilMs = performance.now() + LOCKS_FIRST_MS;
+      this.#remembered.forget(ledger);
+      return false;
     }
-    this.#remembered.forget(ledger);
-    return false;
   }
 
   async #settleUnderLocks(asks: Ask[]): Promise<Answer[]> {

@@ -31,18 +31,21 @@ const READ = `
 const LOCK = `${READ} ORDER BY sku FOR NO KEY UPDATE`;
 
 /**
- * Writes the levels that have moved; $1 to $5 are `columns()`. Typed SQL, since Prisma writes rows
- * with values of their own one by one. Whoever runs it holds the locks and has made sure that the
- * revisions are the known ones. To compare them here would be too early in a larger statement: where
- * that had to wait for a lock, this part still begins with the rows as they were before.
+ * Writes levels that are still as they are known, in the order in which everybody locks them;
+ * $1 to $7 are `columns()`. Beside the revision the quantities are compared: in
+ * a database that was set back, a revision comes a second time, with another level. Typed SQL, since
+ * Prisma writes rows with values of their own one by one.
  */
 export const SAVE = `
   UPDATE product SET on_hand = new.on_hand, reserved = new.reserved, stock_revision = new.revision
-  FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
-    AS new (sku, known_revision, on_hand, reserved, revision)
-  WHERE product.sku = new.sku AND new.revision <> new.known_revision`;
-
-const SAVE_LOCKED = `${SAVE} AND product.stock_revision = new.known_revision RETURNING product.sku`;
+  FROM (
+    SELECT * FROM unnest(
+      $1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]
+    ) AS new (sku, known_on_hand, known_reserved, known_revision, on_hand, reserved, revision)
+    ORDER BY sku COLLATE "C"
+  ) AS new
+  WHERE product.sku = new.sku AND product.stock_revision = new.known_revision
+    AND product.on_hand = new.known_on_hand AND product.reserved = new.known_reserved`;
 
 /**
  * The levels of some products, as they are known and after all moves so far. Nothing else in the
@@ -108,37 +111,29 @@ export class Stock {
     );
   }
 
-  /** $1 to $5 of `SAVE`: SKUs, the revisions that are known, and what to write. */
-  columns(): [string[], bigint[], bigint[], bigint[], bigint[]] {
+  /** $1 to $7 of `SAVE`: SKUs, what is known, and what to write, also where that is the same. */
+  columns(): unknown[] {
+    const known = [...this.#known.values()];
     const levels = [...this.#levels.values()];
     return [
       levels.map(({ sku }) => sku),
-      Array.from(this.#known.values(), ({ revision }) => revision),
-      levels.map(({ onHand }) => onHand),
-      levels.map(({ reserved }) => reserved),
-      levels.map(({ revision }) => revision),
+      ...[known, levels].flatMap((side) => [
+        side.map(({ onHand }) => onHand),
+        side.map(({ reserved }) => reserved),
+        side.map(({ revision }) => revision),
+      ]),
     ];
   }
 
   /**
-   * What the levels are known as, on hand and reserved. Beside the revision it is compared as well:
-   * in a database that was set back, a revision comes a second time, with another level.
-   */
-  knownColumns(): [bigint[], bigint[]] {
-    const known = [...this.#known.values()];
-    return [known.map(({ onHand }) => onHand), known.map(({ reserved }) => reserved)];
-  }
-
-  /**
-   * Writes every level that has moved, in one statement. A row whose revision is not the known one
-   * any more was written by someone who holds no lock: the transaction fails.
+   * Writes every level, in one statement, if one has moved. A row that is not the known one any more
+   * was written by someone who holds no lock: the transaction fails.
    */
   async save(tx: Tx<PrismaClient>): Promise<void> {
-    const changed = this.changed().length;
-    if (changed === 0) return;
-    const saved = await tx.query(SAVE_LOCKED, this.columns());
-    if (saved.length !== changed)
-      throw new Error(`${changed - saved.length} levels changed while they were locked`);
+    if (this.changed().length === 0) return;
+    const saved = await tx.query(`${SAVE} RETURNING product.sku`, this.columns());
+    if (saved.length !== this.#levels.size)
+      throw new Error(`${this.#levels.size - saved.length} levels changed while they were locked`);
   }
 }
 
