@@ -1,4 +1,5 @@
 import { StatusAborted, StatusFailedPrecondition } from "k6/net/grpc";
+import { sleep } from "k6";
 import { anyBasket } from "./baskets.ts";
 import { newId } from "./ids.ts";
 import { call } from "./shop.ts";
@@ -53,6 +54,17 @@ export function grab(sku: string): void {
 export function visit(): void {
   browse();
   if (Math.random() < 0.25) buy();
+}
+
+/** The same again and again: what a shop is warmed up with. */
+export function warmUp(): void {
+  visit();
+  pause();
+}
+
+/** Half a second in the mean, so that somebody who is refused does not ask again at once. */
+export function pause(): void {
+  sleep(Math.random());
 }
 
 function distinct(values: string[]): string[] {

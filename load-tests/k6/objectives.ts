@@ -1,4 +1,5 @@
 import type { Options } from "k6/options";
+import { MEASURED } from "./phases.ts";
 
 /** What a method promises, in milliseconds. */
 interface Objective {
@@ -19,13 +20,16 @@ const objectives = {
   CancelOrder: { p95: 150, p99: 400 },
 } satisfies Record<string, Objective>;
 
+/** The times of a method, of which k6 tells where a condition is asked of them, or none. */
+export const of = (method: string) => `rpc_duration{${MEASURED},rpc:${method}}`;
+
 /** A method that has objectives. */
 export type Method = keyof typeof objectives;
 
 /**
  * Thresholds that fail a run: each method's p95 and p99, times `slack` where a scenario goes beyond
  * the load that they are promised for; the share of failed calls; and no iteration that k6 had to
- * drop because all of its virtual users were busy.
+ * drop because all of its virtual users were busy. Warming up is not judged.
  */
 export function thresholds(
   methods: Method[],
@@ -33,14 +37,11 @@ export function thresholds(
 ): Options["thresholds"] {
   const latencies = methods.map((method) => {
     const { p95, p99 } = objectives[method];
-    return [`rpc_duration{rpc:${method}}`, [`p(95)<${p95 * slack}`, `p(99)<${p99 * slack}`]];
+    return [of(method), [`p(95)<${p95 * slack}`, `p(99)<${p99 * slack}`]];
   });
   return {
     ...(Object.fromEntries(latencies) as Record<string, string[]>),
-    rpc_failed: [`rate<=${failures}`],
+    [`rpc_failed{${MEASURED}}`]: [`rate<=${failures}`],
     ...(dropped && { dropped_iterations: ["count==0"] }),
   };
 }
-
-/** What k6 tells in its summary. */
-export const summaryTrendStats = ["count", "avg", "min", "med", "p(95)", "p(99)", "max"];

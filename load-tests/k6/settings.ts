@@ -24,6 +24,8 @@ export const settings = {
   rate: Number(told("RATE", "0")),
   /** Seconds of load. */
   seconds: Number(told("SECONDS", "0")),
+  /** Seconds of warming up before that. */
+  warmUp: Number(told("WARM_UP") || "20"),
 };
 
 /** A client's secret in a file, as `npm start` and compose keep it. */

@@ -2,13 +2,12 @@ import { thresholds } from "./objectives.ts";
 import { settings } from "./settings.ts";
 import { steadyVisits } from "./visits.ts";
 
-export { handleSummary } from "./summary.ts";
-export { visit } from "./visits.ts";
+export { visit, warmUp } from "./customers.ts";
 
-/** An hour of half the usual load: what leaks, grows or expires shows. Tokens are renewed on the way. */
-export const options = steadyVisits(
+/** Half the usual load for long: what leaks, grows or expires shows. Tokens are renewed on the way. */
+export const { options, handleSummary } = steadyVisits(
   settings.rate || 10,
-  settings.seconds || 3600,
+  settings.seconds || 600,
   thresholds([
     "ListProducts",
     "GetProduct",

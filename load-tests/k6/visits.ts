@@ -1,15 +1,9 @@
 import type { Options } from "k6/options";
-import { visit } from "./customers.ts";
-import { summaryTrendStats } from "./objectives.ts";
+import { script } from "./phases.ts";
 
-/** Options of a scenario in which visitors come at a constant rate a second. */
-export function steadyVisits(
-  rate: number,
-  seconds: number,
-  thresholds: Options["thresholds"],
-): Options {
-  return {
-    summaryTrendStats,
+/** A scenario in which visitors come at a constant rate a second. */
+export function steadyVisits(rate: number, seconds: number, thresholds: Options["thresholds"]) {
+  return script({
     scenarios: {
       visits: {
         executor: "constant-arrival-rate",
@@ -21,18 +15,18 @@ export function steadyVisits(
       },
     },
     thresholds,
-  };
+    warmUp: rate * 2,
+  });
 }
 
-/** Options of a scenario in which the rate of visitors goes through stages: a rate, and its seconds. */
+/** A scenario in which the rate of visitors goes through stages: a rate, and its seconds. */
 export function changingVisits(
   start: number,
   stages: [rate: number, seconds: number][],
   thresholds: Options["thresholds"],
-): Options {
+) {
   const most = Math.max(...stages.map(([rate]) => rate));
-  return {
-    summaryTrendStats,
+  return script({
     scenarios: {
       visits: {
         executor: "ramping-arrival-rate",
@@ -44,7 +38,7 @@ export function changingVisits(
       },
     },
     thresholds,
-  };
+    // Those whom only the rush brings open their connections then, as they would.
+    warmUp: start * 2,
+  });
 }
-
-export { visit };

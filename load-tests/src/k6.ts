@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { projectDirectory, resolveTool } from "@emporium/local";
-import { cpuSeconds, pin } from "./cpu.js";
+import { logCpu, pin, type Processes } from "./cpu.js";
 
 /** What k6 sums up of one metric. */
 export interface Metric {
@@ -12,19 +12,13 @@ export interface Metric {
   thresholds?: Record<string, { ok: boolean }>;
 }
 
-/** What k6 tells at its end (`handleSummary`). */
-export interface Summary {
-  metrics: Record<string, Metric>;
-  state: { testRunDurationMs: number };
-}
-
-/** One run of k6. */
+/** One run of k6: what `k6/phases.ts` tells at its end, and what it cost. */
 export interface Run {
-  summary: Summary;
-  /** Whether every threshold was kept. */
-  passed: boolean;
-  /** CPU seconds that k6 itself used. */
-  cpuSeconds: number;
+  metrics: Record<string, Metric>;
+  /** What was measured, warming up aside: for how long, and since when (milliseconds since the epoch). */
+  measured: { seconds: number; fromMs: number };
+  /** CPU seconds in that time, of `k6` too. */
+  cpu: Record<string, number>;
 }
 
 /** k6 ends with this where a threshold was not kept (its errext/exitcodes). */
@@ -43,6 +37,8 @@ export async function runK6(
     /** The core that k6 is kept on. */
     core: number | undefined;
     signal: AbortSignal;
+    /** Whose CPU time is counted beside its own. */
+    processes: () => Processes;
   },
 ): Promise<Run> {
   const k6 = await resolveTool("k6", { report: (line) => process.stderr.write(`${line}\n`) });
@@ -67,13 +63,11 @@ export async function runK6(
   const stop = () => started.kill("SIGINT");
   run.signal.addEventListener("abort", stop);
   if (run.core !== undefined && started.pid) pin([started.pid], run.core);
-  let used = 0;
-  const sampling = setInterval(() => (used = cpuSeconds(started.pid!) || used), 500);
+  using cpu = logCpu(() => ({ ...run.processes(), k6: started.pid ?? 0 }));
   const [code] = (await once(started, "exit")) as [number | null];
-  clearInterval(sampling);
   run.signal.removeEventListener("abort", stop);
   run.signal.throwIfAborted();
   if (code !== 0 && code !== THRESHOLDS_FAILED) throw new Error(`k6 ended with code ${code}`);
-  const summary = JSON.parse(await readFile(summaryFile, "utf8")) as Summary;
-  return { summary, passed: code === 0, cpuSeconds: used };
+  const { metrics, measured } = JSON.parse(await readFile(summaryFile, "utf8")) as Run;
+  return { metrics, measured, cpu: cpu.since(measured.fromMs) };
 }

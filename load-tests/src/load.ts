@@ -1,6 +1,5 @@
 import { execFileSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
 import { getCACertificates } from "node:tls";
 import { parseArgs } from "node:util";
@@ -14,7 +13,7 @@ import { junit, type LoadReport, printed, reportOf } from "./report.js";
 import { type Scenario, scenarios } from "./scenarios.js";
 import { CALLER, type Credentials, elsewhere, ownShop, type Target } from "./target.js";
 
-const usage = `npm run load -- <scenario> [--rate N] [--seconds N] [--json]
+const usage = `npm run load -- <scenario> [--rate N] [--seconds N] [--warm-up N] [--json]
           [--inventory HOST:PORT --orders HOST:PORT --checkout HOST:PORT
            --ca FILE --cert FILE --key FILE --issuer URL --secrets FILE]
 ${Object.entries(scenarios)
@@ -22,6 +21,7 @@ ${Object.entries(scenarios)
   .join("\n")}
   --rate     iterations a second (watchers for streams; where the search begins for breakpoint)
   --seconds  how long
+  --warm-up  seconds of load before that, which nothing is asked of; 20 by default, 0 for none
   --json     print the report as one JSON object
   Addresses name a shop that runs elsewhere, and the others how to prove oneself to it: PEM files of
   the authority, of a certificate and its key, the issuer of tokens, and the JSON file with the secret
@@ -37,6 +37,7 @@ await runCommand(usage, async () => {
     options: {
       rate: text,
       seconds: text,
+      "warm-up": text,
       json: { type: "boolean" },
       ...Object.fromEntries([...serviceNames, ...credentialNames].map((name) => [name, text])),
     },
@@ -64,18 +65,20 @@ await runCommand(usage, async () => {
     TLS_CERT_FILE: target.tls.certFile,
     TLS_KEY_FILE: target.tls.keyFile,
     TLS_CA_FILE: target.tls.caFile,
+    WARM_UP: values["warm-up"] ?? "",
     ...(values.seconds && { SECONDS: values.seconds }),
+    ...(values.rate && { RATE: values.rate }),
   };
-  const load = (rate: string | undefined, script = name) =>
+  const load = (script: string, own: Record<string, string> = {}) =>
     measure(script, target, scenario, {
       folder,
-      environment: { ...environment, ...(rate && { RATE: rate }) },
+      environment: { ...environment, ...own },
       signal,
     });
   const report =
     name === "breakpoint"
-      ? await breakpoint(Number(values.rate ?? 10), (rate) => load(String(rate), "step"))
-      : await load(values.rate);
+      ? await breakpoint(Number(values.rate ?? 10), (own) => load("step", own))
+      : await load(name);
   const books = await target.audit?.();
   if (books) {
     const { holds, products, differences } = books;
@@ -140,33 +143,30 @@ async function measure(
   const ending = new AbortController();
   const faults =
     scenario.faults && target.shop ? killServers(target.shop, ending.signal, say) : undefined;
-  const before = target.cpu();
-  const core = target.pinned && availableParallelism() > 1 ? 1 : undefined;
-  const { summary, cpuSeconds } = await runK6(script, { ...run, core });
-  const after = target.cpu();
+  const core = target.pinned ? 1 : undefined;
+  const ran = await runK6(script, { ...run, core, processes: () => target.processes() });
   ending.abort();
   const kills = await faults;
-  const servers = Object.entries(after).map(([name, used]) => [name, used - (before[name] ?? 0)]);
   return {
-    ...reportOf(script, summary, {
-      servers: Object.fromEntries(servers) as Record<string, number>,
-      k6: cpuSeconds,
-      pinned: core !== undefined,
-    }),
+    ...reportOf(script, ran, target.pinned),
     ...(kills !== undefined && { found: { "servers killed": kills } }),
   };
 }
 
+/** Seconds of warming up before each step of the search but the first. */
+const STEP_WARM_UP_S = 5;
+
 /** The last step that passed, with the knee that was found. */
 async function breakpoint(
   start: number,
-  load: (rate: number) => Promise<LoadReport>,
+  load: (own: Record<string, string>) => Promise<LoadReport>,
 ): Promise<LoadReport> {
   let best: LoadReport | undefined;
   let last: LoadReport | undefined;
   const { knee } = await findKnee(start, async (rate) => {
     say(`Trying ${rate} visits a second`);
-    last = await load(rate);
+    // From the second on the servers are warm, and only k6's connections are new.
+    last = await load({ RATE: String(rate), ...(last && { WARM_UP: String(STEP_WARM_UP_S) }) });
     if (last.passed) best = last;
     return last.passed;
   });

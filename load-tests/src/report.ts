@@ -1,12 +1,11 @@
 import type { AuditReport } from "@emporium/local";
-import type { Metric, Summary } from "./k6.js";
+import type { Metric, Run } from "./k6.js";
 
 /** What one scenario came to. */
 export interface LoadReport {
   scenario: string;
   passed: boolean;
-  /** Iterations and calls a second, as they were done. */
-  iterationsPerSecond: number;
+  /** As they were done; this and all that follows without the warm-up. */
   callsPerSecond: number;
   /** Share of calls that failed. */
   failed: number;
@@ -25,34 +24,31 @@ export interface LoadReport {
 /** Puts together what k6 and the machine told. */
 export function reportOf(
   scenario: string,
-  summary: Summary,
-  cpu: Omit<LoadReport["cpu"], "msPerCall">,
+  { metrics, measured, cpu: { k6 = 0, ...servers } }: Run,
+  pinned: boolean,
 ): LoadReport {
-  const { metrics } = summary;
-  const rate = (name: string) => metrics[name]?.values["rate"] ?? 0;
-  const calls = metrics["rpc_duration"]?.values["count"] ?? 0;
-  const seconds = summary.state.testRunDurationMs / 1000;
+  const value = (metric: string, of: string) => metrics[metric]?.values[of] ?? 0;
+  const calls = value("rpc_duration{phase:measured}", "count");
   const thresholds = Object.entries(metrics).flatMap(([metric, { thresholds: kept = {} }]) =>
     Object.entries(kept).map(([name, { ok }]) => ({ name: `${metric} ${name}`, ok })),
   );
-  const used = Object.values(cpu.servers).reduce((sum, each) => sum + each, 0);
+  const used = Object.values(servers).reduce((sum, each) => sum + each, 0);
   return {
     scenario,
     passed: thresholds.every(({ ok }) => ok),
-    iterationsPerSecond: rate("iterations"),
-    callsPerSecond: calls / seconds,
-    failed: rate("rpc_failed"),
-    droppedIterations: metrics["dropped_iterations"]?.values["count"] ?? 0,
+    callsPerSecond: calls / measured.seconds,
+    failed: value("rpc_failed{phase:measured}", "rate"),
+    droppedIterations: value("dropped_iterations", "count"),
     methods: methodsOf(metrics),
     thresholds,
-    cpu: { ...cpu, msPerCall: calls ? (used * 1000) / calls : 0 },
+    cpu: { servers, k6, pinned, msPerCall: calls ? (used * 1000) / calls : 0 },
   };
 }
 
 function methodsOf(metrics: Record<string, Metric>): LoadReport["methods"] {
   const methods: LoadReport["methods"] = {};
   for (const [name, { values }] of Object.entries(metrics)) {
-    const method = /^rpc_duration\{rpc:(\w+)\}$/.exec(name)?.[1];
+    const method = /^rpc_duration\{phase:measured,rpc:(\w+)\}$/.exec(name)?.[1];
     const at = (key: string) => values[key] ?? 0;
     if (method)
       methods[method] = {

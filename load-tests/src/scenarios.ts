@@ -14,9 +14,9 @@ export interface Scenario {
 export const scenarios: Record<string, Scenario> = {
   smoke: { about: "a little of everything, 20 s: does it work?" },
   load: { about: "the December mix at a constant arrival rate" },
-  stress: { about: "up to three times the usual load in steps, and back" },
-  spike: { about: "eight times as many visitors from one moment to the next" },
-  soak: { about: "an hour of half the usual load" },
+  stress: { about: "past the knee in steps, two and a half times the usual load, and back" },
+  spike: { about: "five times as many visitors from one moment to the next" },
+  soak: { about: "half the usual load for ten minutes, or for as long as asked" },
   breakpoint: { about: "finds the rate at which the objectives are no longer kept" },
   "flash-sale": { about: "all want the one product, of which there are too few", hotUnits: 500n },
   streams: { about: "a thousand watchers, imports and sessions while orders change stock" },

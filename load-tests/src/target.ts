@@ -1,4 +1,4 @@
-import { tmpdir } from "node:os";
+import { cpus, tmpdir } from "node:os";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
@@ -16,7 +16,7 @@ import type { TlsFiles } from "@emporium/grpc";
 import { newId } from "@emporium/runtime";
 import type { ServiceName } from "./addresses.js";
 import { catalogue } from "./baskets.js";
-import { cpuSeconds, pin } from "./cpu.js";
+import { pin, type Processes } from "./cpu.js";
 import { HOT_PRODUCT, type Scenario } from "./scenarios.js";
 
 /** Units of each product: more than any run can buy. */
@@ -35,8 +35,8 @@ export interface Target extends AsyncDisposable {
   readonly issuer: { url: string; clientSecret: string };
   /** Whether the servers are kept on a core of their own. */
   readonly pinned: boolean;
-  /** CPU seconds of each server so far; nothing where they are not ours. */
-  cpu(): Record<string, number>;
+  /** Its servers as they are now; none where they are not ours. */
+  processes(): Processes;
   /** Holds the books against each other; absent where they are not ours to look into. */
   audit?(): Promise<AuditReport>;
   /** The shop, where it is ours. */
@@ -74,7 +74,7 @@ export async function elsewhere(
     tls: { caFile: resolve(ca), certFile: resolve(cert), keyFile: resolve(key) },
     issuer: { url: issuer, clientSecret },
     pinned: false,
-    cpu: () => ({}),
+    processes: () => ({}),
     [Symbol.asyncDispose]: async () => undefined,
   };
 }
@@ -95,10 +95,8 @@ export async function ownShop(scenario: Scenario, signal: AbortSignal): Promise<
     }),
   );
   await fillShelves(shop, await catalogue(), scenario.hotUnits);
-  const pinned = pin(
-    shop.servers.map(({ pid }) => pid),
-    0,
-  );
+  // This process too: a server that it starts again inherits the core.
+  const pinned = cpus().length > 1 && pin([process.pid, ...shop.servers.map(({ pid }) => pid)], 0);
   const running = opening.move();
   const addressesOf = (name: ServiceName) =>
     shop.replicas
@@ -117,8 +115,7 @@ export async function ownShop(scenario: Scenario, signal: AbortSignal): Promise<
       clientSecret: (await readSecrets(shop.issuer.folder)).clientSecrets[CALLER],
     },
     pinned,
-    cpu: () =>
-      Object.fromEntries(shop.servers.map(({ label, pid }) => [label, pid ? cpuSeconds(pid) : 0])),
+    processes: () => Object.fromEntries(shop.servers.map(({ label, pid }) => [label, pid])),
     audit: () => audit(shop, 60_000),
     shop,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
