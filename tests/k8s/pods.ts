@@ -132,13 +132,28 @@ describe.for(overlays)("the services of %s", (overlay) => {
       expect(serviceNames(service)).toContain(container.readinessProbe.grpc.service);
       expect(pod.spec.topologySpreadConstraints).toHaveLength(2);
       expect(named(resources, "PodDisruptionBudget", service)?.spec.maxUnavailable).toBe(1);
-      const scalers = resources.filter(
-        ({ kind, spec }) =>
-          ["HorizontalPodAutoscaler", "ScaledObject"].includes(kind) &&
-          spec.scaleTargetRef.name === service,
+      const { least } = scalerOf(service, resources);
+      expect(least).toBeGreaterThan(1);
+    },
+  );
+
+  test.for(services)(
+    "%s finds enough connections to Postgres, however many there are of it",
+    async (service, { skip }) => {
+      const resources = await render(overlay, skip);
+      const told = environmentOf(
+        podsOf(resources).find(({ name }) => name === service)!,
+        resources,
       );
-      expect(scalers).toHaveLength(1);
-      expect(scalers[0]!.spec.minReplicas ?? scalers[0]!.spec.minReplicaCount).toBeGreaterThan(1);
+      const { most } = scalerOf(service, resources);
+      const { maxSurge } = named(resources, "Deployment", service)!.spec.strategy.rollingUpdate;
+      const pool = Number(told["DATABASE_POOL_SIZE"] ?? 10);
+      const each = pool + 1 + (service === "checkout" ? LEDGER_CONNECTIONS : 0);
+      const cluster = named(resources, "Cluster", `${service}-postgres`)!;
+      const { max_connections } = cluster.spec.postgresql.parameters;
+      expect((most + maxSurge) * each).toBeLessThan(
+        Number(max_connections) - OPERATORS_CONNECTIONS,
+      );
     },
   );
 
@@ -158,6 +173,26 @@ describe.for(overlays)("the services of %s", (overlay) => {
     expect(new Set(uris).size).toBe(uris.length);
   });
 });
+
+/** Of the payment simulator in each process of checkout: a pool of five, and one to cancel. */
+const LEDGER_CONNECTIONS = 6;
+/** What others than the services need of a server: three that Postgres keeps back, and its operator. */
+const OPERATORS_CONNECTIONS = 10;
+
+/** How many there may be of a service, by the one autoscaler that it has. */
+function scalerOf(service: string, resources: Resource[]): { least: number; most: number } {
+  const scalers = resources.filter(
+    ({ kind, spec }) =>
+      ["HorizontalPodAutoscaler", "ScaledObject"].includes(kind) &&
+      spec.scaleTargetRef.name === service,
+  );
+  expect(scalers).toHaveLength(1);
+  const { spec } = scalers[0]!;
+  return {
+    least: spec.minReplicas ?? spec.minReplicaCount,
+    most: spec.maxReplicas ?? spec.maxReplicaCount,
+  };
+}
 
 let secrets: string;
 beforeAll(async () => {

@@ -27,6 +27,11 @@ export interface ServiceConfig {
   oidc: { issuer: string; audience: string };
   /** `postgresql://` URL of the service's own database. */
   databaseUrl: string;
+  /**
+   * Connections of a process to it, where they differ from `Database`'s. One more cancels and answers
+   * for the process's health; the payment simulator of checkout has six of its own.
+   */
+  databasePoolSize?: number;
   /** NATS servers, and what the names of streams and subjects start with. */
   nats: { servers: string | string[]; prefix: string };
   /** ISO 4217 code of the currency of all prices. */
@@ -74,6 +79,7 @@ export function serviceEnvironment(own: { port: number; faultPoints: readonly st
     OIDC_ISSUER_URL: z.url("the https:// URL of an OpenID Connect issuer"),
     OIDC_AUDIENCE: z.string().min(1).default("emporium"),
     DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: "a postgresql:// URL" }),
+    DATABASE_POOL_SIZE: z.coerce.number("connections").int().positive().optional(),
     NATS_URL: z.string(NATS_URLS).min(1, NATS_URLS),
     EVENT_PREFIX: z
       .string()
@@ -107,6 +113,7 @@ export function serviceConfig(
     ...(env.HEALTH_LISTEN_ADDR && { probes: env.HEALTH_LISTEN_ADDR }),
     oidc: { issuer: env.OIDC_ISSUER_URL, audience: env.OIDC_AUDIENCE },
     databaseUrl: env.DATABASE_URL,
+    ...(env.DATABASE_POOL_SIZE && { databasePoolSize: env.DATABASE_POOL_SIZE }),
     nats: { servers: env.NATS_URL.split(","), prefix: env.EVENT_PREFIX },
     currency: env.SHOP_CURRENCY,
     logLevel: env.LOG_LEVEL,

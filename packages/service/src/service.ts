@@ -64,7 +64,12 @@ export class Service<Client extends PrismaClientLike> implements AsyncDisposable
     const { name, config } = options;
     const log = createLogger({ name, level: config.logLevel });
     await using parts = new AsyncDisposableStack();
-    const database = parts.use(await openDatabase(options, log, { applicationName: name }));
+    const database = parts.use(
+      await openDatabase(options, log, {
+        applicationName: name,
+        ...(config.databasePoolSize && { poolSize: config.databasePoolSize }),
+      }),
+    );
     const events = parts.use(
       await Events.connect({
         ...config.nats,

@@ -29,6 +29,12 @@ test("what the environment leaves unsaid has a default", () => {
   });
 });
 
+test("a process may be told how many connections it has to Postgres, and not to have none", () => {
+  const read = (size: string) => configFromEnvironment({ ...required, DATABASE_POOL_SIZE: size });
+  expect(read("4").databasePoolSize).toBe(4);
+  expect(() => read("0")).toThrow(/^DATABASE_POOL_SIZE is wrong/);
+});
+
 test("an IPv6 address keeps its colons", () => {
   const { listen } = configFromEnvironment({ ...required, GRPC_LISTEN_ADDR: "[::1]:50052" });
   expect(listen).toEqual({ host: "[::1]", port: 50052 });
