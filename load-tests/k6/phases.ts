@@ -7,10 +7,15 @@ export const MEASURED = "phase:measured";
 /** Seconds between warming up and measuring, in which what is under way comes to its end. */
 const REST_S = 5;
 
+/** All that k6 has measured; of it, for how long it ran. */
+export interface Told {
+  state: { testRunDurationMs: number };
+}
+
 /** What a script exports for k6. */
 export interface Script {
   options: Options;
-  handleSummary(data: { state: { testRunDurationMs: number } }): Record<string, string> | undefined;
+  handleSummary: (data: Told) => Record<string, string> | undefined;
 }
 
 /**

@@ -137,8 +137,26 @@ describe.for(overlays)("the services of %s", (overlay) => {
     },
   );
 
+  test("every program has a certificate with its own name", async ({ skip }) => {
+    const resources = await render(overlay, skip);
+    for (const service of services)
+      expect(named(resources, "Certificate", service)?.spec).toMatchObject({
+        secretName: `${service}-tls`,
+        commonName: service,
+        uris: [`spiffe://emporium.example/${service}`],
+        dnsNames: [service],
+        issuerRef: { name: "emporium" },
+      });
+    const uris = resources.flatMap(({ kind, spec }) =>
+      kind === "Certificate" ? (spec.uris ?? []) : [],
+    );
+    expect(new Set(uris).size).toBe(uris.length);
+  });
+});
+
+describe.for(overlays)("Postgres of %s", (overlay) => {
   test.for(services)(
-    "%s finds enough connections to Postgres, however many there are of it",
+    "%s finds enough connections, however many there are of it",
     async (service, { skip }) => {
       const resources = await render(overlay, skip);
       const told = environmentOf(
@@ -156,22 +174,6 @@ describe.for(overlays)("the services of %s", (overlay) => {
       );
     },
   );
-
-  test("every program has a certificate with its own name", async ({ skip }) => {
-    const resources = await render(overlay, skip);
-    for (const service of services)
-      expect(named(resources, "Certificate", service)?.spec).toMatchObject({
-        secretName: `${service}-tls`,
-        commonName: service,
-        uris: [`spiffe://emporium.example/${service}`],
-        dnsNames: [service],
-        issuerRef: { name: "emporium" },
-      });
-    const uris = resources.flatMap(({ kind, spec }) =>
-      kind === "Certificate" ? (spec.uris ?? []) : [],
-    );
-    expect(new Set(uris).size).toBe(uris.length);
-  });
 });
 
 /** Of the payment simulator in each process of checkout: a pool of five, and one to cancel. */

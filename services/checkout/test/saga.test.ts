@@ -28,8 +28,8 @@ const BOUGHT = [
 ];
 
 /** Buys, and gives what the books say afterwards and how the call failed. */
-async function buy(request = purchase()) {
-  const failure = await replica.purchases.complete(request, signal).then(
+async function buy(request = purchase(), from = replica) {
+  const failure = await from.purchases.complete(request, signal).then(
     () => undefined,
     (error: unknown) => error,
   );
@@ -179,7 +179,8 @@ describe.concurrent("the payment provider", () => {
   });
 
   test("a provider that is down has closed the payment before the purchase is refused", async () => {
-    const { reason, books } = await buy(purchase({ paymentToken: "tok_down" }));
+    const hasty = await shop.startReplica({ authorizeMs: 300, ...NO_TAKEOVER });
+    const { reason, books } = await buy(purchase({ paymentToken: "tok_down" }), hasty);
     expect(reason).toBe("PAYMENT_UNAVAILABLE");
     expect(books).toMatchObject({ ledger: "close", reservation: "RELEASED", order: undefined });
   });
@@ -188,7 +189,8 @@ describe.concurrent("the payment provider", () => {
     const lost: Fault[] = Array.from({ length: 50 }, () => "lost");
     const request = purchase();
     shop.faults.add(request.checkoutId, "authorize", ...lost);
-    const { failure, books } = await buy(request);
+    const patient = await shop.startReplica({ authorizeMs: 2_000, ...NO_TAKEOVER });
+    const { failure, books } = await buy(request, patient);
     expect(failure).toBeUndefined();
     expect(books.state).toBe("COMPLETED");
   });

@@ -24,7 +24,10 @@ import { Timeline } from "../src/timeline.js";
 import { Faults } from "./faults.js";
 import { clientsOf, OrderBook, Warehouse } from "./other-services.js";
 
-/** Patient enough for a slow machine, quick enough for tests. */
+/**
+ * Calls are asked again soon; whole payments and sagas get more than any machine takes, so that their
+ * end is an event and not a clock's. A test of what happens when time is over says how much there is.
+ */
 const TEST_SAGA: SagaSettings = {
   ...defaultSagaSettings,
   leaseMs: 20_000,
@@ -32,7 +35,7 @@ const TEST_SAGA: SagaSettings = {
   budgetMs: 20_000,
   lingerMs: 5,
   callMs: 200,
-  authorizeMs: 600,
+  authorizeMs: 20_000,
 };
 
 /** For a process that is about to be stopped: it takes nothing over that others wait for. */
