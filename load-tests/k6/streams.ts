@@ -69,8 +69,12 @@ export const { options, handleSummary } = script({
 /** Opens this user's share of the watchers, and counts what they are told until the time is over. */
 export async function watch(): Promise<void> {
   const ends = exec.scenario.startTime + seconds * 1000;
-  await Promise.all(Array.from({ length: STREAMS_EACH }, () => watchOne(ends)));
-  hangUp("inventory");
+  try {
+    await Promise.all(Array.from({ length: STREAMS_EACH }, () => watchOne(ends)));
+  } finally {
+    // Not stream by stream: k6 2.3 waits for ever in `end()` of one that the server has ended.
+    hangUp("inventory");
+  }
 }
 
 function watchOne(ends: number): Promise<void> {
@@ -81,7 +85,6 @@ function watchOne(ends: number): Promise<void> {
       if (over) return;
       over = true;
       failed.add(!good, { rpc: "WatchStock" });
-      watching.end();
       resolve();
     };
     watching.on("data", (message) => {
