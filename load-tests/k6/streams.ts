@@ -72,7 +72,7 @@ export async function watch(): Promise<void> {
   try {
     await Promise.all(Array.from({ length: STREAMS_EACH }, () => watchOne(ends)));
   } finally {
-    // Not stream by stream: k6 2.3 waits for ever in `end()` of one that the server has ended.
+    // Not stream by stream: k6 waits for ever in `end()` of one that the server has ended.
     hangUp("inventory");
   }
 }
