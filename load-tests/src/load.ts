@@ -31,6 +31,9 @@ const text = { type: "string" } as const;
 
 const credentialNames: (keyof Credentials)[] = ["ca", "cert", "key", "issuer", "secrets"];
 
+/** Seconds of warming up before each step of the search but the first. */
+const STEP_WARM_UP_S = 5;
+
 await runCommand(usage, async () => {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -152,9 +155,6 @@ async function measure(
     ...(kills !== undefined && { found: { "servers killed": kills } }),
   };
 }
-
-/** Seconds of warming up before each step of the search but the first. */
-const STEP_WARM_UP_S = 5;
 
 /** The last step that passed, with the knee that was found. */
 async function breakpoint(
