@@ -89,6 +89,8 @@ export async function ownShop(scenario: Scenario, signal: AbortSignal): Promise<
     await bootShop({
       signal,
       processes: true,
+      // As in production.
+      nodeArguments: [],
       logLevel: "error",
       replicas: { inventory: replicas, orders: replicas, checkout: replicas },
       onLine: (label, line) => process.stderr.write(`${label} | ${line}\n`),

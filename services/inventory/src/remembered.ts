@@ -47,6 +47,13 @@ export class Remembered {
     return { stock, entries };
   }
 
+  /** The id and the products that an ask is about, as far as that is known without a look. */
+  keysOf({ kind, id, lines = [] }: Ask): string[] | undefined {
+    const entry = this.#entries.get(id);
+    if (!entry && kind !== "reserve") return undefined;
+    return [id, ...[...lines, ...(entry?.reservation.lines ?? [])].map(({ sku }) => sku)];
+  }
+
   /** How things are once the ledger is written. */
   keep({ stock, entries }: Ledger): void {
     for (const level of stock.levels()) this.#levels.set(level.sku, level);

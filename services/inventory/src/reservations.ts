@@ -52,15 +52,19 @@ interface Draft {
  * Stock that is promised. Whatever is asked at one time is decided together, first come first
  * served, in memory, and written by one statement: on a product that everybody wants, the round trip,
  * the lock and the commit are paid for once per group, not per caller. A group is decided on what
- * this process remembers, so the next one need not wait until it is written. Where others have
- * written meanwhile, the statement writes nothing, and the group is decided again under locks.
+ * this process remembers, so the next one need not wait until it is written; what has nothing in
+ * common is written at the same time. Where others have written meanwhile, the statement fails, and
+ * the group is decided again under locks.
  */
 @Injectable()
 export class Reservations {
-  readonly #group = new Group((asks: Ask[]) => this.#settleAll(asks), { members: 128, batches: 2 });
   readonly #remembered = new Remembered();
+  readonly #group = new Group((asks: Ask[], before) => this.#settleAll(asks, before), {
+    members: 128,
+    batches: 2,
+    keysOf: (ask) => this.#remembered.keysOf(ask),
+  });
   #drafted: Promise<unknown> = Promise.resolve();
-  #settled: Promise<unknown> = Promise.resolve();
   /** Until when others are taken to write the same rows, so that locks come first. */
   #lockUntilMs = 0;
 
@@ -126,13 +130,12 @@ export class Reservations {
     return answer;
   }
 
-  /** The next group is drafted while this one is written, and written only after it. */
-  #settleAll(asks: Ask[]): Promise<Answer[]> {
+  /** A group is drafted on the outcome of the one before, and written after those it rests on. */
+  async #settleAll(asks: Ask[], before: Promise<unknown> | undefined): Promise<Answer[]> {
     const drafted = this.#drafted.then(() => this.#draft(asks));
-    const settled = this.#settled.then(async () => this.#write(asks, await drafted));
     this.#drafted = drafted.catch(() => undefined);
-    this.#settled = settled.catch(() => undefined);
-    return settled;
+    await before;
+    return this.#write(asks, await drafted);
   }
 
   /** Decides a group on what is remembered; `undefined` where that is better done under locks. */

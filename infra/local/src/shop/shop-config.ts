@@ -29,6 +29,8 @@ export interface ShopConfig extends Omit<InfrastructureOptions, "ports"> {
   logLevel?: string;
   /** Milliseconds that calls under way get when the shop stops; 10,000 where absent. */
   shutdownGraceMs?: number;
+  /** Node's arguments for a process; a small heap where absent, since all share one machine. */
+  nodeArguments?: string[];
   /** More settings for services in this process: a clock, shorter times. */
   settings?: ServiceSettings;
   /** More environment variables for a process, by its label; asked for at each start. */
