@@ -96,7 +96,9 @@ const TROUBLE = new Set(["UNKNOWN", "INTERNAL", "DATA_LOSS", "UNAVAILABLE", "RES
  */
 export function callLog(log: CallLogSink): CallObserver {
   return ({ method, code, durationMs, peer }) => {
-    const trouble = TROUBLE.has(code);
+    // A server that drains ends its streams so, and one whose time is over; their readers resume them.
+    const resumed = code === "UNAVAILABLE" && /^(server|bidi)/.test(method.methodKind);
+    const trouble = TROUBLE.has(code) && !resumed;
     if (!trouble && !log.isLevelEnabled("debug")) return;
     const fields = {
       rpc: policyOf(method).path.slice(1),
