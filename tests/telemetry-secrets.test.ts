@@ -2,8 +2,9 @@ import { inspect } from "node:util";
 import { clientMetrics } from "@emporium/grpc";
 import { bootShop } from "@emporium/local";
 import { testInfrastructure } from "@emporium/local/test";
-import { context, metrics, trace } from "@opentelemetry/api";
+import { context, metrics, propagation, SpanKind, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
+import { W3CTraceContextPropagator } from "@opentelemetry/core";
 import {
   AggregationTemporality,
   InMemoryMetricExporter,
@@ -26,19 +27,18 @@ const reader = new PeriodicExportingMetricReader({ exporter: measured });
 const meters = new MeterProvider({ readers: [reader] });
 const tracers = new TracerProvider({
   spanProcessors: [new SimpleSpanProcessor({ exporter: spans })],
-  // One span has the events of every call here.
-  spanLimits: { eventCountLimit: 10_000 },
 });
 
 beforeAll(() => {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  propagation.setGlobalPropagator(new W3CTraceContextPropagator());
   metrics.setGlobalMeterProvider(meters);
   trace.setGlobalTracerProvider(tracers);
 });
 
 afterAll(async () => {
   await Promise.all([meters.shutdown(), tracers.shutdown()]);
-  for (const api of [context, metrics, trace]) api.disable();
+  for (const api of [context, propagation, metrics, trace]) api.disable();
 });
 
 test("no span and no metric tells a secret", { timeout: 120_000 }, async () => {
@@ -65,4 +65,8 @@ test("no span and no metric tells a secret", { timeout: 120_000 }, async () => {
   expect(look(new Search({ method }))).toEqual(["method in spans", "method in metrics"]);
   expect(told.metrics).toContain("INVALID_ARGUMENT");
   expect(told.spans).toContain("INVALID_ARGUMENT");
+  const kinds = new Set(spans.getFinishedSpans().map(({ kind }) => kind));
+  const { SERVER, CLIENT, PRODUCER, CONSUMER } = SpanKind;
+  expect([...kinds]).toEqual(expect.arrayContaining([SERVER, CLIENT, PRODUCER, CONSUMER]));
+  expect(told.spans).toContain("db.query.text");
 });

@@ -18,5 +18,5 @@ export function metrics(): CallObserver {
 
 /** A log line for each call. */
 export function log(): CallObserver {
-  return callLog(createLogger({ name: "bench", level: "info" }));
+  return callLog(createLogger({ name: "bench", level: "debug" }));
 }

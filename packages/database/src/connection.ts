@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { DatabaseError, type PoolClient, type QueryResult } from "pg";
+import { endStatementSpan, statementSpan } from "./statement-span.js";
 import {
   isStalePlan,
   resultTypes,
@@ -151,6 +152,7 @@ export class Connection {
   async #send(statement: Statement): Promise<QueryResult> {
     if (this.#released) throw new Error("the transaction is over");
     if (this.#stop && statement.text !== "ROLLBACK") throw this.#stop.reason;
+    const span = statementSpan(statement.text);
     const sent = this.client.query({
       query_timeout: this.#statementLimitMs + SOCKET_GRACE_MS,
       ...statement,
@@ -159,9 +161,11 @@ export class Connection {
     this.#running = sent;
     try {
       const result = await sent;
+      endStatementSpan(span);
       if (statement.text.startsWith("ROLLBACK TO")) this.failure = undefined;
       return result;
     } catch (error) {
+      endStatementSpan(span, error);
       this.#note(error, statement);
       throw this.#stop ? this.#stop.reason : error;
     } finally {

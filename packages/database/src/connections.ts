@@ -1,3 +1,4 @@
+import { type BatchObservableResult, metrics } from "@opentelemetry/api";
 import { DatabaseError, Pool, type PoolClient } from "pg";
 import { Connection, type Lender } from "./connection.js";
 import { timedOut, unlessAborted } from "./cutoff.js";
@@ -33,6 +34,7 @@ export class Connections implements Lender {
   readonly #held = new Set<Connection>();
   readonly #waiting = new Set<Waiter>();
   #free: number;
+  readonly #unobserve: () => void;
   #closed: Error | undefined;
 
   constructor(options: ConnectionsOptions) {
@@ -58,6 +60,7 @@ export class Connections implements Lender {
       keepAlive: true,
       query_timeout: CONTROL_LIMIT_MS,
     });
+    this.#unobserve = this.#observe(options);
     this.#pool.on("error", options.onError);
     this.#control.on("error", options.onError);
   }
@@ -108,10 +111,29 @@ export class Connections implements Lender {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = new Error("the database was closed");
+    this.#unobserve();
     for (const waiter of this.#waiting) waiter.reject(this.#closed);
     for (const connection of this.#held) connection.halt(this.#closed);
     await this.#pool.end();
     await this.#control.end();
+  }
+
+  /** https://opentelemetry.io/docs/specs/semconv/database/database-metrics/ */
+  #observe({ applicationName, size }: ConnectionsOptions): () => void {
+    const meter = metrics.getMeter("@emporium/database");
+    const pool = { "db.client.connection.pool.name": applicationName };
+    const of = (name: string, unit: string) => meter.createObservableUpDownCounter(name, { unit });
+    const used = of("db.client.connection.count", "{connection}");
+    const most = of("db.client.connection.max", "{connection}");
+    const waiting = of("db.client.connection.pending_requests", "{request}");
+    const look = (result: BatchObservableResult): void => {
+      const state = { ...pool, "db.client.connection.state": "used" };
+      result.observe(used, size - this.#free, state);
+      result.observe(most, size, pool);
+      result.observe(waiting, this.#waiting.size, pool);
+    };
+    meter.addBatchObservableCallback(look, [used, most, waiting]);
+    return () => meter.removeBatchObservableCallback(look, [used, most, waiting]);
   }
 
   async #wait(signal: AbortSignal | undefined): Promise<void> {

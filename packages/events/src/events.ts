@@ -2,6 +2,7 @@ import type { Database, PrismaClientLike, Tx } from "@emporium/database";
 import { sweepAdvisories } from "./advisories.js";
 import { Consumer } from "./consumer.js";
 import { DeadLetters } from "./dead-letters.js";
+import { EventMetrics } from "./event-metrics.js";
 import type { AtFaultPoint } from "./fault-point.js";
 import type { Feed } from "./feed.js";
 import type { Handler } from "./handler.js";
@@ -75,6 +76,7 @@ export class Events<Client extends PrismaClientLike> implements AsyncDisposable 
   readonly deadLetters: DeadLetters;
   readonly #options: EventsOptions<Client>;
   readonly #logger: Logger;
+  readonly #metrics = new EventMetrics();
   readonly #names: Names;
   readonly #link: Link;
   readonly #closing = new AbortController();
@@ -124,6 +126,7 @@ export class Events<Client extends PrismaClientLike> implements AsyncDisposable 
       link: this.#link,
       names: this.#names,
       logger: this.#logger,
+      metrics: this.#metrics,
       lanes: new Lanes(database),
       source,
       ensureStreams: (management) => ensureStreams(management, this.#names, source, stream),
@@ -137,6 +140,7 @@ export class Events<Client extends PrismaClientLike> implements AsyncDisposable 
     void this.#run((signal) => dropOldRows(kept, this.#logger, signal));
     void this.#run(async (signal) => {
       using _commits = database.onCommit(() => relay.poke());
+      using _observed = this.#metrics.observeOutbox(database);
       await relay.run(signal);
     });
   }
@@ -157,7 +161,12 @@ export class Events<Client extends PrismaClientLike> implements AsyncDisposable 
     const common = { link: this.#link, names: this.#names, logger: this.#logger, inbox };
     const intake = new Intake(
       { name, from, handlers, backoffMs, limitMs: ackWaitMs * 0.8 },
-      { ...common, deadLetters: this.deadLetters, atFaultPoint: this.#atFaultPoint },
+      {
+        ...common,
+        deadLetters: this.deadLetters,
+        metrics: this.#metrics,
+        atFaultPoint: this.#atFaultPoint,
+      },
     );
     const consumer = new Consumer(
       { name, from, concurrency, ackWaitMs, maxDeliver: maxDeliveries(backoffMs) },

@@ -3,6 +3,7 @@ import type { JsMsg } from "@nats-io/jetstream";
 import type { DeadLetters, DeadReason } from "./dead-letters.js";
 import { delivered, type Delivery } from "./delivery.js";
 import { MalformedEventError } from "./envelope.js";
+import type { EventMetrics } from "./event-metrics.js";
 import type { AtFaultPoint } from "./fault-point.js";
 import { UnreadablePayloadError, type Handler } from "./handler.js";
 import type { Inbox, Taken } from "./inbox.js";
@@ -10,6 +11,7 @@ import type { Session } from "./link.js";
 import type { Logger } from "./logger.js";
 import type { Names, Source } from "./names.js";
 import { nextMessage } from "./streams.js";
+import { processTraced } from "./tracing.js";
 
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 5_000;
@@ -34,6 +36,7 @@ export interface IntakeParts<Client extends PrismaClientLike> {
   names: Names;
   deadLetters: DeadLetters;
   logger: Logger;
+  metrics: EventMetrics;
   atFaultPoint: AtFaultPoint;
 }
 
@@ -83,6 +86,15 @@ export class Intake<Client extends PrismaClientLike> {
       if (error instanceof MalformedEventError) return this.#buryUnread(message, error);
       throw error;
     }
+    const { names, metrics } = this.#parts;
+    const by = { stream: names.stream(this.#options.from), consumer: this.#options.name };
+    const startedAt = performance.now();
+    const answer = await processTraced(event, by, () => this.#receive(event, session, signal));
+    metrics.processed(event, { ...by, outcome: answer.kind, startedAt });
+    return answer;
+  }
+
+  async #receive(event: Delivery, session: Session, signal: AbortSignal): Promise<Answer> {
     await this.#parts.atFaultPoint("consumer.received");
     let taken: Taken;
     try {
@@ -113,6 +125,7 @@ export class Intake<Client extends PrismaClientLike> {
     const { payload, subject, rawHeaders: headers } = event;
     const time = new Date();
     await deadLetters.write({ ...key, reason, error, attempts, time, payload, subject, headers });
+    this.#count(reason);
     logger.error({ ...key, reason, error, attempts }, "An event became a dead letter");
     await atFaultPoint("consumer.buried");
     return { kind: "buried" };
@@ -200,8 +213,14 @@ export class Intake<Client extends PrismaClientLike> {
     const key = this.#letterKey(`seq-${seq}`);
     const why = { reason: "UNREADABLE", error: error.message, attempts: 0 } as const;
     await deadLetters.write({ ...key, ...why, time: new Date(), payload, subject, headers });
+    this.#count(why.reason);
     logger.error({ ...key, err: error }, "A message that is no event became a dead letter");
     return { kind: "buried" };
+  }
+
+  #count(reason: DeadReason): void {
+    const { metrics, names } = this.#parts;
+    metrics.deadLetter(names.stream(this.#options.from), this.#options.name, reason);
   }
 
   #letterKey(eventId: string) {

@@ -7,6 +7,7 @@ import {
 } from "@bufbuild/protobuf";
 import type { OutboxRow } from "@emporium/database";
 import { v7 as uuidv7 } from "uuid";
+import { traceHeaders } from "./tracing.js";
 
 /** Below NATS' default `max_payload` of 1 MiB, with room for the headers of a dead letter. */
 const LARGEST_EVENT_BYTES = 900_000;
@@ -19,7 +20,7 @@ export interface OutboxEventInit<Desc extends DescMessage> {
   /** The aggregate's version after this event: 1 for its first event, then one more each time. */
   version: number | bigint;
   message: MessageInitShape<Desc> | MessageShape<Desc>;
-  /** Further headers for the event, such as `traceparent`. */
+  /** Further headers for the event, over `traceparent` and `tracestate` of the running code. */
   headers?: Record<string, string>;
 }
 
@@ -41,6 +42,7 @@ export function outboxEvent<Desc extends DescMessage>(
       `${schema.typeName} of ${aggregateId} has ${payload.byteLength} bytes, more than ${LARGEST_EVENT_BYTES}`,
     );
   }
+  const traced = traceHeaders();
   return {
     id: uuidv7(),
     aggregateType: aggregateType ?? kindOf(aggregateId),
@@ -48,7 +50,7 @@ export function outboxEvent<Desc extends DescMessage>(
     version,
     type: schema.typeName,
     payload,
-    ...(headers && { headers }),
+    ...((headers ?? traced) && { headers: { ...traced, ...headers } }),
   };
 }
 

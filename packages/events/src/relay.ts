@@ -1,5 +1,6 @@
 import type { JetStreamManager } from "@nats-io/jetstream";
 import { RequestError } from "@nats-io/nats-core";
+import type { EventMetrics } from "./event-metrics.js";
 import type { Link, Session } from "./link.js";
 import {
   CLAIM_LIMITS,
@@ -14,6 +15,7 @@ import type { Names, Source } from "./names.js";
 import { toHeaders } from "./envelope.js";
 import { pause, unlessAborted } from "./pause.js";
 import { reconcile } from "./reconcile.js";
+import { publishTraced } from "./tracing.js";
 
 /** A pass starts no message after this, so that its last answer comes within the lease. */
 const PASS_MS = 1_500;
@@ -32,6 +34,7 @@ interface RelayParts {
   names: Names;
   source: Source;
   logger: Logger;
+  metrics: EventMetrics;
   atFaultPoint: AtFaultPoint;
   ensureStreams: (management: JetStreamManager) => Promise<void>;
 }
@@ -155,21 +158,26 @@ export class Relay {
   }
 
   async #publish({ client, signal }: Session, row: WaitingRow): Promise<number> {
-    const { names, source } = this.#parts;
-    const headers = toHeaders({
-      ...row,
-      source: `/${names.prefix}/${source}`,
-      time: row.createTime,
-    });
+    const { names, source, metrics } = this.#parts;
+    const stream = names.stream(source);
+    const event = { ...row, source: `/${names.prefix}/${source}`, time: row.createTime };
     const subject = names.event(source, row.type, row.aggregateId);
-    const publishing = client.publish(subject, row.payload, {
-      msgID: row.id,
-      headers,
-      timeout: PUBLISH_LIMIT_MS,
-      expect: { streamName: names.stream(source) },
-    });
-    const { seq } = await unlessAborted(signal, publishing);
-    return seq;
+    try {
+      const { seq } = await publishTraced(row, stream, (headers) => {
+        const publishing = client.publish(subject, row.payload, {
+          msgID: row.id,
+          headers: toHeaders({ ...event, headers }),
+          timeout: PUBLISH_LIMIT_MS,
+          expect: { streamName: stream },
+        });
+        return unlessAborted(signal, publishing);
+      });
+      metrics.sent(stream);
+      return seq;
+    } catch (error) {
+      if (!signal.aborted) metrics.sent(stream, error);
+      throw error;
+    }
   }
 
   #rest({ aggregateId, id }: WaitingRow, error: unknown, session: Session): void {

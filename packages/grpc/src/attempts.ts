@@ -1,8 +1,9 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { Metadata, MetadataOptions } from "@grpc/grpc-js";
-import { type Attributes, trace } from "@opentelemetry/api";
+import { type Attributes, type Span, trace } from "@opentelemetry/api";
 import { codeName } from "./observe.js";
 import { policyOf } from "./policy.js";
+import { clientSpan, endClientSpan } from "./tracing.js";
 
 /** Why a call was sent: at first, again, to a second server as well, or again since no server saw it. */
 export type AttemptKind = "first" | "retry" | "hedge" | "transparent";
@@ -69,9 +70,13 @@ export function attemptsOf(metadata: Metadata): CallAttempts | undefined {
   return calls.get(metadata.getOptions());
 }
 
-/** Counts the attempts of one call, and tells observers and the current span of them. */
+/**
+ * Counts the attempts of one call, and tells observers and its span of them; without an SDK, whatever
+ * span is the current one.
+ */
 export class CallAttempts {
-  readonly #span = trace.getActiveSpan();
+  #own: Span | undefined;
+  #span: Span | undefined;
   readonly #counts: Partial<Record<AttemptKind, number>> = {};
   readonly #startedAt = performance.now();
   #previous = -1;
@@ -84,6 +89,8 @@ export class CallAttempts {
 
   /** From now on, attempts with this metadata, or with clones of it, are this call's. */
   follow(metadata: Metadata): void {
+    this.#own = clientSpan(this.call, metadata);
+    this.#span = this.#own ?? trace.getActiveSpan();
     if (this.observers.length > 0 || this.#span?.isRecording())
       calls.set(metadata.getOptions(), this);
   }
@@ -107,6 +114,8 @@ export class CallAttempts {
   ended(status: number): void {
     if (this.#ended) return;
     this.#ended = true;
+    endClientSpan(this.#own, status || undefined);
+    if (this.observers.length === 0) return;
     const finished = {
       ...this.call,
       code: codeName(status || undefined),

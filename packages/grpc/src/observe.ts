@@ -78,7 +78,8 @@ export function callMetrics(meter: Meter = metrics.getMeter("@emporium/grpc")): 
 
 /** Where `callLog` writes to; pino's loggers fit. */
 export interface CallLogSink {
-  info(fields: Record<string, unknown>, message: string): void;
+  isLevelEnabled(level: string): boolean;
+  debug(fields: Record<string, unknown>, message: string): void;
   warn(fields: Record<string, unknown>, message: string): void;
 }
 
@@ -86,20 +87,26 @@ export interface CallLogSink {
 const TROUBLE = new Set(["UNKNOWN", "INTERNAL", "DATA_LOSS", "UNAVAILABLE", "RESOURCE_EXHAUSTED"]);
 
 /**
- * Writes one line for each call: method, code, milliseconds, and who called.
+ * Writes a line for each call: method, code, milliseconds, and who called. At `warn` where the server is
+ * in trouble. The others go to `debug`: a line costs a good part of what a small call does, and metrics
+ * tell the same of all calls together.
  *
  * @example
  * new GrpcServer({ ..., observers: [callLog(pino())] });
  */
 export function callLog(log: CallLogSink): CallObserver {
   return ({ method, code, durationMs, peer }) => {
+    // A server that drains ends its streams so, and one whose time is over; their readers resume them.
+    const resumed = code === "UNAVAILABLE" && /^(server|bidi)/.test(method.methodKind);
+    const trouble = TROUBLE.has(code) && !resumed;
+    if (!trouble && !log.isLevelEnabled("debug")) return;
     const fields = {
       rpc: policyOf(method).path.slice(1),
       code,
       ms: Math.round(durationMs * 1000) / 1000,
       peer,
     };
-    if (TROUBLE.has(code)) log.warn(fields, "Call failed");
-    else log.info(fields, "Call");
+    if (trouble) log.warn(fields, "Call failed");
+    else log.debug(fields, "Call");
   };
 }

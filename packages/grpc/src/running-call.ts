@@ -2,6 +2,7 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { EngineReason } from "@emporium/contracts/options/v1";
 import type * as grpc from "@grpc/grpc-js";
+import { type Context, context, trace } from "@opentelemetry/api";
 import { CallContext, cancelled, deadlineExceeded } from "./call-context.js";
 import { acceptsGzip } from "./compression.js";
 import { deprecationOf, warn } from "./deprecation.js";
@@ -12,6 +13,7 @@ import { toMetadata } from "./metadata.js";
 import { type CallObserver, codeName } from "./observe.js";
 import { policyOf } from "./policy.js";
 import { toStatus } from "./status.js";
+import { endServerSpan, serverTrace } from "./tracing.js";
 
 /** A call as grpc-js hands it to server interceptors, beneath its streams and events. */
 export type WireCall = Pick<
@@ -32,6 +34,8 @@ export interface CallSurroundings {
   readonly isAway?: AwayCheck | undefined;
   readonly clock: EngineClock;
   readonly observers: readonly CallObserver[];
+  /** Whether calls have a span, where the process has an SDK. */
+  readonly traced: boolean;
   /** Told of every call of a deprecated method. */
   readonly onDeprecated?: (method: DescMethod, call: CallContext) => void;
   /** Calls that are under way, so that a drain can find them. */
@@ -54,6 +58,8 @@ export class RunningCall {
   /** The caller's own deadline. grpc-js ends the call then. */
   readonly #deadline: number;
   #started = performance.now();
+  /** With the span of this call; nothing without an SDK. */
+  readonly #trace: Context | undefined;
 
   constructor(
     method: DescMethod,
@@ -71,7 +77,14 @@ export class RunningCall {
     const deadline = Math.min(this.#deadline, latest);
     this.context = new CallContext(method, metadata, deadline, call, this);
     if (deprecationOf(method)) server.onDeprecated?.(method, this.context);
+    if (server.traced) this.#trace = serverTrace(method, metadata);
     server.calls.add(this);
+  }
+
+  /** Runs work as part of this call and of its trace. */
+  run<T>(work: () => T): T {
+    if (!this.#trace) return this.context.run(work);
+    return context.with(this.#trace, () => this.context.run(work));
   }
 
   /** The caller has left, or its deadline has passed. */
@@ -92,14 +105,19 @@ export class RunningCall {
     this.server.calls.delete(this);
     this.context.abort(reason);
     this.onFinish?.();
-    if (this.server.observers.length > 0) this.#report(reason);
+    const code = reason === answered ? undefined : reason.code;
+    if (this.server.observers.length > 0) {
+      if (this.#trace) context.with(this.#trace, () => this.#report(code));
+      else this.#report(code);
+    }
+    if (this.#trace) endServerSpan(trace.getSpan(this.#trace), code);
     return true;
   }
 
-  #report(reason: ConnectError): void {
+  #report(code: Code | undefined): void {
     const finished = {
       method: this.context.method,
-      code: codeName(reason === answered ? undefined : reason.code),
+      code: codeName(code),
       durationMs: performance.now() - this.#started,
       peer: this.context.peer,
     };

@@ -129,7 +129,9 @@ function begin<Input>(
       return undefined;
     }
     const running = new RunningCall(method, call, metadata, options, awaitsAnswer);
-    running.context.run(() => work(running, input)).catch((error: unknown) => running.fail(error));
+    running
+      .run(() => work(running, input))
+      .catch((error: unknown) => running.run(() => running.fail(error)));
     return running;
   };
 }

@@ -112,6 +112,7 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
       isAway: options.isAway,
       clock,
       observers: options.observers ?? [],
+      traced: true,
       onDeprecated: countDeprecatedCalls(options.deprecatedCalls),
       refusal: () => this.#shedding.refusal(),
       calls,
@@ -177,7 +178,7 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
   /** The engine's own services answer also when others are shed, and nobody intercepts them. */
   #addOwn(service: DescService, handlers: object, server = this.#server): void {
     const { log, clock, calls } = this.#serving;
-    const serving = { interceptors: [], observers: [], log, clock, calls };
+    const serving = { interceptors: [], observers: [], traced: false, log, clock, calls };
     for (const method of service.methods) {
       const handler = (handlers as Record<string, AnyHandler>)[method.localName]!;
       this.#register(method, handler.bind(handlers), serving, server);

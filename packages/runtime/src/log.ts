@@ -1,3 +1,4 @@
+import { trace, TraceFlags } from "@opentelemetry/api";
 import pino from "pino";
 
 /** A process's log: one JSON object a line. */
@@ -16,8 +17,16 @@ export function createLogger({ name, level }: { name: string; level: string }): 
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     redact: ["authorization", "payment_token"],
+    mixin: traceOfLine,
   };
   return pino(options, standardOutput);
+}
+
+/** By which a line is found that belongs to a trace, where that is sampled. */
+function traceOfLine(): object {
+  const span = trace.getActiveSpan()?.spanContext();
+  if (!span || !(span.traceFlags & TraceFlags.SAMPLED)) return {};
+  return { trace_id: span.traceId, span_id: span.spanId };
 }
 
 /** Lines that leave in one piece. */

@@ -1,10 +1,19 @@
 import { Database, type DatabaseOptions, isAway, type PrismaClientLike } from "@emporium/database";
 import { Events, type Source } from "@emporium/events";
-import { drillInterceptors, GrpcModule, GrpcServer } from "@emporium/grpc";
+import {
+  callLog,
+  callMetrics,
+  type ClientObserver,
+  clientMetrics,
+  drillInterceptors,
+  GrpcModule,
+  GrpcServer,
+} from "@emporium/grpc";
 import { contractAccess, IssuerAway, TokenVerifier } from "@emporium/identity";
 import { createLogger, type Logger, nestLogger } from "@emporium/runtime";
 import type { DynamicModule, INestMicroservice } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
+import { createNoopMeter, metrics } from "@opentelemetry/api";
 import type { ServiceConfig } from "./service-config.js";
 
 /** Whose process it is, and how its Prisma client is made. */
@@ -39,6 +48,10 @@ export class Service<Client extends PrismaClientLike> implements AsyncDisposable
   readonly database: Database<Client>;
   readonly events: Events<Client>;
   readonly #server: GrpcServer;
+  /** Whether the process has an SDK: without one, no call is measured for nobody. */
+  readonly #measured = metrics.getMeter("@emporium/service") !== createNoopMeter();
+  /** For the clients that the service calls others with. */
+  readonly clientObservers: ClientObserver[] = this.#measured ? [clientMetrics()] : [];
 
   private constructor(
     options: ServiceOptions<Client>,
@@ -151,6 +164,7 @@ export class Service<Client extends PrismaClientLike> implements AsyncDisposable
           neededBy: [],
         },
       },
+      observers: [...(this.#measured ? [callMetrics()] : []), callLog(log)],
       isAway: (error) => isAway(error) || error instanceof IssuerAway,
       log,
     });

@@ -2,7 +2,7 @@ import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { OrderService } from "@emporium/contracts/orders/v2";
 import { Database, DataKeys } from "@emporium/database";
 import { Events } from "@emporium/events";
-import { GrpcClientModule, type Interceptor, type TlsSource } from "@emporium/grpc";
+import { GrpcClientModule, type GrpcClientOptions, type TlsSource } from "@emporium/grpc";
 import { type DynamicModule, Module } from "@nestjs/common";
 import { Catalogue } from "./catalogue.js";
 import { CheckoutController } from "./checkout.controller.js";
@@ -27,7 +27,7 @@ interface Shared {
   ordersAddress: string;
   tls: TlsSource;
   /** Of every client. */
-  interceptors: Interceptor[];
+  clients: Pick<GrpcClientOptions, "interceptors" | "observers">;
   settings: Settings;
 }
 
@@ -38,7 +38,7 @@ interface Shared {
 export class CheckoutModule {
   static with(shared: Shared): DynamicModule {
     const { database, events, dataKeys, payments, settings } = shared;
-    const { inventoryAddress, ordersAddress, tls, interceptors } = shared;
+    const { inventoryAddress, ordersAddress, tls, clients } = shared;
     return {
       module: CheckoutModule,
       imports: [
@@ -48,13 +48,13 @@ export class CheckoutModule {
               service: InventoryService,
               address: inventoryAddress,
               tls: { source: tls, server: "inventory" },
-              interceptors,
+              ...clients,
             },
             {
               service: OrderService,
               address: ordersAddress,
               tls: { source: tls, server: "orders" },
-              interceptors,
+              ...clients,
             },
           ],
         }),

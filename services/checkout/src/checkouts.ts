@@ -58,6 +58,7 @@ export async function insertCheckout(
     event?.aggregateType,
     event?.type,
     event?.payload,
+    JSON.stringify(event?.headers ?? {}),
   ]);
   if (inserted.length === 0) return false;
   database.committed();
@@ -102,6 +103,6 @@ const INSERT = `
     ON CONFLICT DO NOTHING
     RETURNING checkout_id
   )
-  INSERT INTO outbox (id, aggregate_type, aggregate_id, version, type, payload)
-  SELECT $13, $14, checkout_id, 1, $15, $16 FROM started
+  INSERT INTO outbox (id, aggregate_type, aggregate_id, version, type, payload, headers)
+  SELECT $13, $14, checkout_id, 1, $15, $16, $17 FROM started
   RETURNING aggregate_id`;

@@ -47,7 +47,10 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
       inventoryAddress,
       ordersAddress,
       tls,
-      interceptors: [attachToken(new OwnTokens({ ...config.oidc, clientId: name }))],
+      clients: {
+        interceptors: [attachToken(new OwnTokens({ ...config.oidc, clientId: name }))],
+        observers: service.clientObservers,
+      },
       settings,
     }),
   );

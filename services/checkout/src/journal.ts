@@ -158,6 +158,7 @@ export class Journal implements Disposable {
       events.map(({ id }) => id),
       events.map(({ version }) => version),
       events.map(({ payload }) => payload),
+      JSON.stringify(events[0]?.headers ?? {}),
     ]);
     if (rows.length === 0) return this.#lookAgain();
     this.#written = total;
@@ -200,7 +201,7 @@ const ADVANCE = `
     WHERE checkout_id = $1 AND fence = $2 AND state = 'RUNNING' AND jsonb_array_length(steps) = $3
     RETURNING checkout_id
   )
-  INSERT INTO outbox (id, aggregate_type, aggregate_id, version, type, payload)
-  SELECT event.id, $9, checkout_id, event.version, $10, event.payload
+  INSERT INTO outbox (id, aggregate_type, aggregate_id, version, type, payload, headers)
+  SELECT event.id, $9, checkout_id, event.version, $10, event.payload, $14
   FROM advanced, unnest($11::uuid[], $12::bigint[], $13::bytea[]) AS event (id, version, payload)
   RETURNING aggregate_id`;

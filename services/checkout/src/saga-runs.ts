@@ -3,6 +3,7 @@ import { OrderService } from "@emporium/contracts/orders/v2";
 import { Database, DataKeys } from "@emporium/database";
 import { type Client, InjectClient, outliveCall } from "@emporium/grpc";
 import { Inject, Injectable, type OnModuleDestroy } from "@nestjs/common";
+import { metrics } from "@opentelemetry/api";
 import type { CheckoutRow } from "./checkout-row.js";
 import { type Settings, SETTINGS } from "./config.js";
 import type { PrismaClient } from "./generated/prisma/client.js";
@@ -40,6 +41,12 @@ export class SagaRuns implements AsyncDisposable, OnModuleDestroy {
   readonly #closing = new AbortController();
   readonly #closed = new AbortController();
   readonly #loops: Promise<void>[];
+  readonly #outcomes = metrics
+    .getMeter("@emporium/checkout")
+    .createCounter("emporium.checkout.ended", {
+      unit: "{checkout}",
+      description: "Checkouts that this process has driven to their end, by outcome and reason",
+    });
   #takeovers = 0;
 
   constructor(
@@ -122,6 +129,8 @@ export class SagaRuns implements AsyncDisposable, OnModuleDestroy {
     try {
       if (by.fromAnother) journal.did("TAKEN_OVER");
       await new Saga(this.#parties, journal, by.paymentToken, control.signal).run();
+      const { state: outcome, refusal } = checkout;
+      this.#outcomes.add(1, { outcome, reason: refusal?.reason ?? "" });
       return checkout;
     } catch (error) {
       await this.#letGo(checkout, error);

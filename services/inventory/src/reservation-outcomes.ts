@@ -10,6 +10,7 @@ import {
   type StockLine,
 } from "@emporium/contracts/inventory/v1";
 import type { OutboxRow } from "@emporium/database";
+import type { Context } from "@opentelemetry/api";
 import { failure, MOST_VIOLATIONS, productNotFound } from "./failure.js";
 import { bySku, type Stock, stockChanged } from "./stock.js";
 
@@ -19,6 +20,8 @@ export interface Ask {
   id: string;
   /** What to reserve. */
   lines?: StockLine[];
+  /** The trace of whoever asks, where the event belongs; that of the running code where absent. */
+  trace?: Context;
 }
 
 /** A product of which too little was available when a reservation was refused. */

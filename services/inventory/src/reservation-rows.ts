@@ -49,9 +49,9 @@ export const WRITE = `
       $15::timestamptz[], $16::timestamptz[]
     )
   ), told AS (
-    INSERT INTO outbox (id, aggregate_type, aggregate_id, version, type, payload)
+    INSERT INTO outbox (id, aggregate_type, aggregate_id, version, type, payload, headers)
     SELECT * FROM unnest(
-      $17::uuid[], $18::text[], $19::text[], $20::bigint[], $21::text[], $22::bytea[]
+      $17::uuid[], $18::text[], $19::text[], $20::bigint[], $21::text[], $22::bytea[], $23::jsonb[]
     )
   )
   SELECT CASE
@@ -60,7 +60,7 @@ export const WRITE = `
   END`;
 
 /**
- * $1 to $22 of `WRITE`. `known` are the reservations that were there before, as they were; events are
+ * $1 to $23 of `WRITE`. `known` are the reservations that were there before, as they were; events are
  * left to the caller where `events` is empty.
  */
 export function writeValues(
@@ -86,6 +86,7 @@ export function writeValues(
     events.map(({ version }) => version),
     events.map(({ type }) => type),
     events.map(({ payload }) => payload),
+    events.map(({ headers = {} }) => JSON.stringify(headers)),
   ];
 }
 

@@ -2,6 +2,7 @@ import { ConnectError } from "@connectrpc/connect";
 import type { Reservation, StockLine } from "@emporium/contracts/inventory/v1";
 import { CommitUnknownError, Database, sqlStateOf, type Tx } from "@emporium/database";
 import { Inject, Injectable } from "@nestjs/common";
+import { context } from "@opentelemetry/api";
 import { type Settings, SETTINGS } from "./config.js";
 import type { PrismaClient, ReservationState } from "./generated/prisma/client.js";
 import { Group } from "./group.js";
@@ -75,17 +76,17 @@ export class Reservations {
 
   /** Reserves every line or none, under an id that the caller chose. */
   reserve(id: string, lines: StockLine[], signal?: AbortSignal): Promise<Reservation> {
-    return this.#ask({ kind: "reserve", id, lines }, signal);
+    return this.#ask({ kind: "reserve", id, lines, trace: context.active() }, signal);
   }
 
   /** Sells what a reservation holds. */
   commit(id: string, signal?: AbortSignal): Promise<Reservation> {
-    return this.#ask({ kind: "commit", id }, signal);
+    return this.#ask({ kind: "commit", id, trace: context.active() }, signal);
   }
 
   /** Gives back what a reservation holds. */
   release(id: string, signal?: AbortSignal): Promise<Reservation> {
-    return this.#ask({ kind: "release", id }, signal);
+    return this.#ask({ kind: "release", id, trace: context.active() }, signal);
   }
 
   /** Lets some reservations whose time has run out expire, and tells how many: 0 when all have. */
@@ -116,7 +117,7 @@ export class Reservations {
     await stock.lock(tx, skusOf(asks, entries));
     // asked only now, since the locks may have taken a while
     const ledger = this.#ledger({ stock, entries }, now);
-    const answers = asks.map((ask) => decide(ask, ledger));
+    const answers = decideAll(asks, ledger);
     if (ledger.changed.size > 0) {
       await tx.query(WRITE, writeValues(ledger, known, []));
       for (const event of ledger.events) tx.emit(event);
@@ -147,7 +148,7 @@ export class Reservations {
     const known = statesOf(recalled.entries);
     const ledger = this.#ledger(recalled);
     try {
-      const answers = asks.map((ask) => decide(ask, ledger));
+      const answers = decideAll(asks, ledger);
       this.#remembered.keep(ledger);
       return { answers, ledger, mistakes, values: writeValues(ledger, known, ledger.events) };
     } catch {
@@ -211,4 +212,8 @@ export class Reservations {
 
 function statesOf(entries: Map<string, Entry>): Map<string, ReservationState> {
   return new Map([...entries].map(([id, entry]) => [id, stateOf(entry)]));
+}
+
+function decideAll(asks: Ask[], ledger: Ledger): Answer[] {
+  return asks.map((ask) => context.with(ask.trace ?? context.active(), () => decide(ask, ledger)));
 }

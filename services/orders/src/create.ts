@@ -29,7 +29,10 @@ export async function create(config: OrdersConfig): Promise<RunningService> {
       dataKeys,
       inventoryAddress,
       tls,
-      interceptors: [attachToken(new OwnTokens({ ...config.oidc, clientId: name }))],
+      clients: {
+        interceptors: [attachToken(new OwnTokens({ ...config.oidc, clientId: name }))],
+        observers: service.clientObservers,
+      },
       settings: { clock, currency, taxRateBasisPoints },
     }),
   );

@@ -1,5 +1,5 @@
-import { runProcess } from "@emporium/runtime";
+import { runService } from "@emporium/service";
 import { configFromEnvironment } from "./config.js";
 import { create } from "./create.js";
 
-await runProcess(() => create(configFromEnvironment()));
+await runService("orders", () => create(configFromEnvironment()));

@@ -1,7 +1,7 @@
 import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { Database, DataKeys } from "@emporium/database";
 import { Events } from "@emporium/events";
-import { GrpcClientModule, type Interceptor, type TlsSource } from "@emporium/grpc";
+import { GrpcClientModule, type GrpcClientOptions, type TlsSource } from "@emporium/grpc";
 import { type DynamicModule, Module } from "@nestjs/common";
 import { Addresses } from "./addresses.js";
 import { type Settings, SETTINGS } from "./config.js";
@@ -21,7 +21,7 @@ interface Shared {
   inventoryAddress: string;
   tls: TlsSource;
   /** Of every client. */
-  interceptors: Interceptor[];
+  clients: Pick<GrpcClientOptions, "interceptors" | "observers">;
   settings: Settings;
 }
 
@@ -31,7 +31,7 @@ interface Shared {
 })
 export class OrdersModule {
   static with(shared: Shared): DynamicModule {
-    const { database, events, dataKeys, inventoryAddress, tls, interceptors, settings } = shared;
+    const { database, events, dataKeys, inventoryAddress, tls, clients, settings } = shared;
     return {
       module: OrdersModule,
       imports: [
@@ -41,7 +41,7 @@ export class OrdersModule {
               service: InventoryService,
               address: inventoryAddress,
               tls: { source: tls, server: "inventory" },
-              interceptors,
+              ...clients,
             },
           ],
         }),

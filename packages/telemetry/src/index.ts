@@ -1,0 +1,1 @@
+export { openTelemetry, telemetryWanted } from "./open-telemetry.js";
