@@ -14,6 +14,12 @@ export interface Measure {
   instructions?: number;
 }
 
+/** CPU microseconds of an operation in each round. */
+export const cpuOf = (rounds: Measure[]) => rounds.map(({ cpuMicros }) => cpuMicros);
+
+/** Bytes that came over the wire for an operation in each round, where they were counted. */
+export const bytesOf = (rounds: Measure[]) => rounds.map(({ bytes = NaN }) => bytes);
+
 /** Whether this machine counts them; asked once. */
 const COUNTS = noInstructions() === undefined;
 

@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Certificates } from "@emporium/local";
 import * as grpc from "@grpc/grpc-js";
 import { type Bench, cpuRatio, median, type Ratio, shown } from "../ratios.js";
+import { certificatesFor } from "../certificates.js";
+import { inTurn } from "../in-turn.js";
+import { where } from "../report.js";
 import { benchTokens } from "./tokens.js";
 import { load } from "../rpc/load.js";
-import { type Measure, pin, ServerProcess } from "../server-process.js";
+import { cpuOf, pin, ServerProcess } from "../server-process.js";
 
 const scenarios = ["small unary", "order unary", "server stream"] as const;
 
@@ -26,45 +26,35 @@ export const benchAuth: Bench = async (options) => {
 
 /** The same engine with mTLS and without, called in turn. */
 const benchTransport: Bench = async ({ quick, progress }) => {
-  const rounds = quick ? 2 : 7;
-  const milliseconds = quick ? 300 : 1_500;
+  const size = { milliseconds: quick ? 300 : 1_500 };
   const pinned = pin(process.pid, 1);
-  const folder = await mkdtemp(join(tmpdir(), "emporium-bench-"));
-  const certificates = await Certificates.open(folder);
-  const credentials = credentialsOf(await certificates.filesOf("load-test"));
-  const script = join(import.meta.dirname, "server.js");
-  using stack = new DisposableStack();
-  const plain = stack.use(await ServerProcess.start({ program: script }));
-  const secure = stack.use(await ServerProcess.start({ program: script, arguments: [folder] }));
+  await using stack = new AsyncDisposableStack();
+  const { folder, files } = await certificatesFor(stack);
+  const credentials = credentialsOf(files);
+  const program = join(import.meta.dirname, "server.js");
+  const plain = stack.use(await ServerProcess.start({ program }));
+  const secure = stack.use(await ServerProcess.start({ program, arguments: [folder] }));
   const ratios: Record<string, Ratio> = {};
   const lines = [
-    `Server CPU a call without mTLS and with it, and calls a CPU second with over without; Node ${process.version}`,
+    where(pinned),
+    "Server CPU a call without mTLS and with it, and calls a CPU second with over without",
   ];
-  try {
-    for (const scenario of scenarios) {
-      const measures: { plain: Measure[]; secure: Measure[] } = { plain: [], secure: [] };
-      for (let round = -1; round < rounds; round++) {
-        const without = await plain.measure((port) => load(port, scenario, { milliseconds }));
-        const withTls = await secure.measure((port) =>
-          load(port, scenario, { milliseconds }, credentials),
-        );
-        // The first round warms up.
-        if (round >= 0) measures.plain.push(without);
-        if (round >= 0) measures.secure.push(withTls);
-        progress(`${scenario}: round ${round + 1} of ${rounds}`);
-      }
-      const cpu = (all: Measure[]) => all.map(({ cpuMicros }) => cpuMicros);
-      const compared = cpuRatio(cpu(measures.plain), cpu(measures.secure));
-      ratios[`calls a CPU second, mTLS over plaintext, ${scenario}`] = compared;
-      const [before, after] = [median(cpu(measures.plain)), median(cpu(measures.secure))];
-      lines.push(
-        `  ${scenario.padEnd(14)} ${before.toFixed(1)} us to ${after.toFixed(1)} us: ${shown(compared)}`,
-      );
-    }
-  } finally {
-    await rm(folder, { recursive: true });
+  for (const scenario of scenarios) {
+    const measures = await inTurn(
+      {
+        plain: { server: plain, call: (port) => load(port, scenario, size) },
+        secure: { server: secure, call: (port) => load(port, scenario, size, credentials) },
+      },
+      quick ? 2 : 7,
+      (round) => progress(`${scenario}: ${round}`),
+    );
+    const [before, after] = [cpuOf(measures.plain), cpuOf(measures.secure)];
+    const compared = cpuRatio(before, after);
+    ratios[`calls a CPU second, mTLS over plaintext, ${scenario}`] = compared;
+    lines.push(
+      `  ${scenario.padEnd(14)} ${median(before).toFixed(1)} us to ${median(after).toFixed(1)} us: ${shown(compared)}`,
+    );
   }
-  if (!pinned) lines.push("NOT pinned to cores of their own: the figures are rough");
   return { text: lines.join("\n"), data: { ratios, node: process.version, pinned } };
 };
 

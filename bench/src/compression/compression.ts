@@ -1,12 +1,11 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { ExportOrdersRequestSchema, GetOrderRequestSchema } from "@emporium/contracts/orders/v1";
-import { Certificates } from "@emporium/local";
+import { certificatesFor } from "../certificates.js";
 import { inTurn } from "../in-turn.js";
-import { type Bench, cpuRatio, median, type Ratio, ratio, shown } from "../ratios.js";
-import { type Measure, pin, ServerProcess } from "../server-process.js";
+import { type Bench, cpuRatio, median, type Ratio, ratio } from "../ratios.js";
+import { bytesOf, cpuOf, type Measure, pin, ServerProcess } from "../server-process.js";
+import { report } from "../report.js";
 import { table } from "../table.js";
 import { grpcOverTls, wireLoad } from "../wire.js";
 import { gzipAlone, smallerFrom } from "./gzip-alone.js";
@@ -42,10 +41,8 @@ export const benchCompression: Bench = async ({
 }) => {
   const pinned = pin(process.pid, 1);
   const orders = await realOrders();
-  const folder = await mkdtemp(join(tmpdir(), "emporium-bench-"));
   await using stack = new AsyncDisposableStack();
-  stack.defer(() => rm(folder, { recursive: true }));
-  const files = await (await Certificates.open(folder)).filesOf("load-test");
+  const { folder, files } = await certificatesFor(stack);
   const server = stack.use(
     await ServerProcess.start({
       program: join(import.meta.dirname, "server.js"),
@@ -71,7 +68,7 @@ export const benchCompression: Bench = async ({
       ...(order && { alone: gzipAlone(order, seconds * 300) }),
     });
   }
-  return report(results, orders, pinned);
+  return reportOf(results, orders, pinned);
 };
 
 function subjectsOf(orders: RealOrder[]): Subject[] {
@@ -101,29 +98,27 @@ interface Result {
   alone?: { bytes: number; micros: number };
 }
 
-function report(results: Result[], orders: RealOrder[], pinned: boolean) {
-  const cpu = (all: Measure[]) => all.map(({ cpuMicros }) => cpuMicros);
-  const wire = (all: Measure[]) => all.map(({ bytes }) => bytes!);
+function reportOf(results: Result[], orders: RealOrder[], pinned: boolean) {
   const ratios: Record<string, Ratio> = {};
   const rows = results.map(({ subject: { name, bytes }, identity, gzip, alone }) => {
-    const smaller = ratio(wire(identity), wire(gzip));
+    const smaller = ratio(bytesOf(identity), bytesOf(gzip));
     // What the engine leaves as it is was measured twice the same way.
     if (smaller.median > 1.05) {
       ratios[`bytes on the wire, identity over gzip, ${name}`] = smaller;
       ratios[`answers a CPU second, gzip over identity, ${name}`] = cpuRatio(
-        cpu(identity),
-        cpu(gzip),
+        cpuOf(identity),
+        cpuOf(gzip),
       );
     }
-    const saved = median(wire(identity)) - median(wire(gzip));
-    const extra = median(cpu(gzip)) - median(cpu(identity));
+    const saved = median(bytesOf(identity)) - median(bytesOf(gzip));
+    const extra = median(cpuOf(gzip)) - median(cpuOf(identity));
     return [
       name,
       bytes.toFixed(0),
-      median(wire(identity)).toFixed(0),
-      median(wire(gzip)).toFixed(0),
-      median(cpu(identity)).toFixed(1),
-      median(cpu(gzip)).toFixed(1),
+      median(bytesOf(identity)).toFixed(0),
+      median(bytesOf(gzip)).toFixed(0),
+      median(cpuOf(identity)).toFixed(1),
+      median(cpuOf(gzip)).toFixed(1),
       alone?.bytes.toFixed(0) ?? "",
       alone?.micros.toFixed(1) ?? "",
       // Bits saved in a microsecond of work are megabits a second.
@@ -147,12 +142,5 @@ function report(results: Result[], orders: RealOrder[], pinned: boolean) {
     rows,
     verdict: `gzip makes the first real order smaller at ${first} bytes, and every one from ${always} bytes on; the engine leaves messages under 1,024 bytes as they are. On a network slower than the last column a caller has its answer sooner for the server's time of compressing.`,
   });
-  const text = [
-    `Server and load ${pinned ? "on cores of their own" : "NOT pinned: the figures are rough"}; Node ${process.version}`,
-    "",
-    found.text,
-    "",
-    ...Object.entries(ratios).map(([name, each]) => `${name}: ${shown(each)}`),
-  ].join("\n");
-  return { text, data: { ratios, tables: [found.data], node: process.version, pinned } };
+  return report({ tables: [found], ratios, pinned });
 }

@@ -1,6 +1,5 @@
 import type { Bench, Ratio } from "../ratios.js";
-import { shown } from "../ratios.js";
-import type { Table } from "../table.js";
+import { report } from "../report.js";
 import { connections } from "./connections.js";
 import { orderLength } from "./order-length.js";
 import { ordersTable } from "./orders-table.js";
@@ -27,16 +26,13 @@ export const benchGrowth: Bench = async ({
 }) => {
   const chosen = part === undefined ? Object.keys(parts) : [part];
   const ratios: Record<string, Ratio> = {};
-  const tables: Table[] = [];
-  const texts: string[] = [];
+  const tables: Awaited<ReturnType<Part>>["table"][] = [];
   for (const name of chosen) {
     const run = parts[name];
     if (!run) throw new Error(`There is no part ${name}: ${Object.keys(parts).join(", ")}`);
     const found = await run({ quick, rounds, milliseconds: seconds * 1000, progress });
     Object.assign(ratios, found.ratios);
-    tables.push(found.table.data);
-    texts.push(found.table.text, "");
+    tables.push(found.table);
   }
-  texts.push(...Object.entries(ratios).map(([name, each]) => `${name}: ${shown(each)}`));
-  return { text: texts.join("\n"), data: { ratios, tables, node: process.version } };
+  return report({ tables, ratios });
 };

@@ -4,7 +4,7 @@ import { costOf } from "./cost.js";
 import { addProducts, buy, PRODUCTS } from "./goods.js";
 import { growthTable } from "./growth-table.js";
 import type { Part } from "./parts.js";
-import { openPinnedShop, pidsOf } from "./shop.js";
+import { openPinnedShop } from "./shop.js";
 
 const SIZES = [1, 10, 100, 1_000];
 const QUICK = [1, 100];
@@ -13,14 +13,13 @@ const QUICK = [1, 100];
 export const orderLength: Part = async ({ quick, rounds, milliseconds, progress }) => {
   const sizes = quick ? QUICK : SIZES;
   await using open = await openPinnedShop();
-  const { shop, infrastructure } = open;
+  const { shop } = open;
   const caller = { as: "load-test", by: "load-test" } as const;
   using checkout = await shop.client(CheckoutService, caller);
   using orders = await shop.client(OrderService, caller);
   await addProducts(shop.databaseUrls.inventory, 0, PRODUCTS);
   const watched = {
-    pids: pidsOf(shop),
-    postmaster: infrastructure.postgres.pid,
+    ...open.watched(),
     rounds,
     milliseconds,
     callers: 4,

@@ -6,7 +6,7 @@ import { costOf } from "./cost.js";
 import { growthTable } from "./growth-table.js";
 import { addOrders, customerAt, orderIdAt, placedAt } from "./orders-rows.js";
 import type { Part } from "./parts.js";
-import { openPinnedShop, pidsOf } from "./shop.js";
+import { openPinnedShop } from "./shop.js";
 import { superuserUrl } from "./sql.js";
 
 const SIZES = [1_000, 10_000, 100_000, 1_000_000, 10_000_000];
@@ -33,8 +33,7 @@ export const ordersTable: Part = async ({ quick, rounds, milliseconds, progress 
     },
   ];
   const watched = {
-    pids: pidsOf(shop, "orders"),
-    postmaster: infrastructure.postgres.pid,
+    ...open.watched("orders"),
     rounds,
     milliseconds,
     callers: 8,

@@ -5,7 +5,7 @@ import { costOf } from "./cost.js";
 import { addProducts, buy, PRODUCTS, skuAt } from "./goods.js";
 import { growthTable } from "./growth-table.js";
 import type { Part } from "./parts.js";
-import { openPinnedShop, pidsOf } from "./shop.js";
+import { openPinnedShop } from "./shop.js";
 
 const SIZES = [1, 2, 4];
 
@@ -15,14 +15,13 @@ export const processes: Part = async ({ quick, rounds, milliseconds, progress })
   const found = growthTable("processes", "services", sizes);
   for (const size of sizes) {
     await using open = await openPinnedShop(size);
-    const { shop, infrastructure } = open;
+    const { shop } = open;
     const caller = { as: "load-test", by: "load-test" } as const;
     using checkout = await shop.client(CheckoutService, caller);
     using inventory = await shop.client(InventoryService, { ...caller, as: "checkout" });
     await addProducts(shop.databaseUrls.inventory, 0, PRODUCTS);
     const watched = {
-      pids: pidsOf(shop),
-      postmaster: infrastructure.postgres.pid,
+      ...open.watched(),
       rounds,
       milliseconds,
       // Each of four has seen its share of calls before it is measured.

@@ -4,7 +4,7 @@ import { costOf } from "./cost.js";
 import { addProducts, skuAt } from "./goods.js";
 import { growthTable } from "./growth-table.js";
 import type { Part } from "./parts.js";
-import { openPinnedShop, pidsOf } from "./shop.js";
+import { openPinnedShop } from "./shop.js";
 
 const SIZES = [100, 2_800, 28_000, 280_000];
 const QUICK = [100, 28_000];
@@ -13,11 +13,10 @@ const QUICK = [100, 28_000];
 export const products: Part = async ({ quick, rounds, milliseconds, progress }) => {
   const sizes = quick ? QUICK : SIZES;
   await using open = await openPinnedShop();
-  const { shop, infrastructure } = open;
+  const { shop } = open;
   using inventory = await shop.client(InventoryService, { as: "checkout", by: "load-test" });
   const watched = {
-    pids: pidsOf(shop, "inventory"),
-    postmaster: infrastructure.postgres.pid,
+    ...open.watched("inventory"),
     rounds,
     milliseconds,
     callers: 8,

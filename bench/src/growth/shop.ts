@@ -1,11 +1,13 @@
 import { bootInfrastructure, bootShop, type Infrastructure, type Shop } from "@emporium/local";
 import { pin } from "../server-process.js";
+import type { Watched } from "./cost.js";
 
 /** A shop whose servers share the first core; what calls them is on the second. */
 export interface PinnedShop extends AsyncDisposable {
   shop: Shop;
   infrastructure: Infrastructure;
-  pinned: boolean;
+  /** Of Postgres and of a service, or of all, as `costOf` watches them. */
+  watched: (name?: "inventory" | "orders" | "checkout") => Pick<Watched, "pids" | "postmaster">;
 }
 
 /** Opens a shop of processes, with so many servers of each service. */
@@ -23,12 +25,16 @@ export async function openPinnedShop(replicas = 1): Promise<PinnedShop> {
     }),
   );
   const servers = [...shop.servers, postgres, nats, issuer];
-  const pinned = pin(process.pid, 1) && servers.map(({ pid }) => pin(pid, 0)).every((done) => done);
+  pin(process.pid, 1);
+  for (const { pid } of servers) pin(pid, 0);
   const running = stack.move();
-  return { shop, infrastructure, pinned, [Symbol.asyncDispose]: () => running.disposeAsync() };
-}
-
-/** The processes of a service. */
-export function pidsOf({ replicas }: Shop, name?: "inventory" | "orders" | "checkout"): number[] {
-  return replicas.filter(({ service }) => !name || service === name).map(({ pid }) => pid);
+  return {
+    shop,
+    infrastructure,
+    watched: (name) => ({
+      pids: shop.replicas.flatMap(({ service, pid }) => (!name || service === name ? pid : [])),
+      postmaster: postgres.pid,
+    }),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
 }

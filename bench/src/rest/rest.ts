@@ -1,13 +1,12 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { ListOrdersRequestSchema } from "@emporium/contracts/orders/v1";
-import { Certificates } from "@emporium/local";
+import { certificatesFor } from "../certificates.js";
 import { inTurn } from "../in-turn.js";
-import { type Bench, cpuRatio, median, type Ratio, ratio, shown } from "../ratios.js";
+import { type Bench, cpuRatio, median, type Ratio, ratio } from "../ratios.js";
 import { order, scenarios } from "../rpc/subject.js";
-import { type Measure, pin, ServerProcess } from "../server-process.js";
+import { bytesOf, cpuOf, type Measure, pin, ServerProcess } from "../server-process.js";
+import { report } from "../report.js";
 import { table } from "../table.js";
 import { grpcOverTls, httpOverTls, type WireClient, wireLoad } from "../wire.js";
 
@@ -44,10 +43,8 @@ export const benchRest: Bench = async ({
   progress,
 }) => {
   const pinned = pin(process.pid, 1);
-  const folder = await mkdtemp(join(tmpdir(), "emporium-bench-"));
   await using stack = new AsyncDisposableStack();
-  stack.defer(() => rm(folder, { recursive: true }));
-  const files = await (await Certificates.open(folder)).filesOf("load-test");
+  const { folder, files } = await certificatesFor(stack);
   const start = async (script: string, ...more: string[]) =>
     stack.use(
       await ServerProcess.start({
@@ -79,29 +76,27 @@ export const benchRest: Bench = async ({
     for (const { server, call } of Object.values(variants)) if (!quick) await server.warmUp(call);
     measured.set(name, await inTurn(variants, rounds, (round) => progress(`${name}: ${round}`)));
   }
-  return report(measured, pinned);
+  return reportOf(measured, pinned);
 };
 
-function report(measured: Map<string, Record<string, Measure[]>>, pinned: boolean) {
+function reportOf(measured: Map<string, Record<string, Measure[]>>, pinned: boolean) {
   const ratios: Record<string, Ratio> = {};
   const rows: string[][] = [];
-  const cpu = (all: Measure[]) => all.map(({ cpuMicros }) => cpuMicros);
-  const wire = (all: Measure[]) => all.map(({ bytes }) => bytes!);
   for (const [job, { grpc = [], ...others }] of measured) {
     for (const [name, measures] of Object.entries({ grpc, ...others }))
       rows.push([
         `${job}, ${name}`,
-        median(cpu(measures)).toFixed(1),
+        median(cpuOf(measures)).toFixed(1),
         median(measures.map(({ rate }) => rate)).toFixed(0),
         median(measures.map(({ p50Ms }) => p50Ms)).toFixed(2),
         median(measures.map(({ p99Ms }) => p99Ms)).toFixed(2),
-        median(wire(measures)).toFixed(0),
+        median(bytesOf(measures)).toFixed(0),
       ]);
     for (const [name, measures] of Object.entries(others)) {
-      ratios[`gRPC over REST on ${name}, ${job}`] = cpuRatio(cpu(measures), cpu(grpc));
+      ratios[`gRPC over REST on ${name}, ${job}`] = cpuRatio(cpuOf(measures), cpuOf(grpc));
       ratios[`bytes on the wire, REST on ${name} over gRPC, ${job}`] = ratio(
-        wire(measures),
-        wire(grpc),
+        bytesOf(measures),
+        bytesOf(grpc),
       );
     }
   }
@@ -112,12 +107,5 @@ function report(measured: Map<string, Record<string, Measure[]>>, pinned: boolea
     verdict:
       "An order of five lines; CPU time and bytes are for one answer, or one order of a stream, rates are those of one server core and of a caller on another.",
   });
-  const text = [
-    `Server and load ${pinned ? "on cores of their own" : "NOT pinned: the figures are rough"}; Node ${process.version}`,
-    "",
-    found.text,
-    "",
-    ...Object.entries(ratios).map(([name, each]) => `${name}: ${shown(each)}`),
-  ].join("\n");
-  return { text, data: { ratios, tables: [found.data], node: process.version, pinned } };
+  return report({ tables: [found], ratios, pinned });
 }

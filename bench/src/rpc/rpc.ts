@@ -1,6 +1,7 @@
-import { type Bench, cpuRatio, median, type Ratio, shown } from "../ratios.js";
 import { join } from "node:path";
-import { type Measure, pin, ServerProcess } from "../server-process.js";
+import { type Bench, cpuRatio, median, type Ratio, shown } from "../ratios.js";
+import { where } from "../report.js";
+import { cpuOf, type Measure, pin, ServerProcess } from "../server-process.js";
 import { buildGoServer } from "./go-server.js";
 import { load, type RoundSize } from "./load.js";
 import { type Scenario, scenarios } from "./subject.js";
@@ -66,12 +67,9 @@ function programOf(variant: Variant, progress: (line: string) => void) {
 function report(measures: Map<string, Measure[]>, peaks: Map<Variant, number>, pinned: boolean) {
   const ratios: Record<string, Ratio> = {};
   const figures: Record<string, Measure> = {};
-  const lines = [
-    `Server and load ${pinned ? "on cores of their own" : "NOT pinned: the figures are rough"}; Node ${process.version}`,
-  ];
+  const lines = [where(pinned)];
   for (const scenario of Object.keys(scenarios) as Scenario[]) {
-    const cpu = (variant: Variant) =>
-      measures.get(`${variant}/${scenario}`)!.map(({ cpuMicros }) => cpuMicros);
+    const cpu = (variant: Variant) => cpuOf(measures.get(`${variant}/${scenario}`)!);
     lines.push("", row(scenario, COLUMNS, "engine's work per CPU second over it"));
     for (const variant of peaks.keys()) {
       const middle = medianOf(measures.get(`${variant}/${scenario}`)!);

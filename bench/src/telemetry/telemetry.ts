@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { inTurn } from "../in-turn.js";
 import { type Bench, cpuRatio, median, type Ratio, shown } from "../ratios.js";
+import { where } from "../report.js";
 import { load } from "../rpc/load.js";
-import { type Measure, pin, ServerProcess } from "../server-process.js";
+import { cpuOf, pin, ServerProcess } from "../server-process.js";
 
 const scenarios = ["small unary", "order unary", "server stream"] as const;
 
@@ -30,7 +31,7 @@ export const benchTelemetry: Bench = async ({
     servers[name as keyof typeof variants] = stack.use(await ServerProcess.start(start));
   }
   const ratios: Record<string, Ratio> = {};
-  const lines = [`Server CPU for a call, or a message of a stream; Node ${process.version}`];
+  const lines = [where(pinned), "Server CPU for a call, or a message of a stream"];
   for (const scenario of scenarios) {
     const call = (port: number) => load(port, scenario, { milliseconds: seconds * 1000 });
     if (!quick) for (const server of Object.values(servers)) await server.warmUp(call);
@@ -44,17 +45,15 @@ export const benchTelemetry: Bench = async ({
       rounds,
       (round) => progress(`${scenario}: ${round}`),
     );
-    const cpu = (all: Measure[]) => all.map(({ cpuMicros }) => cpuMicros);
-    lines.push("", scenario, `  ${"none".padEnd(8)} ${median(cpu(none)).toFixed(1)} us`);
+    lines.push("", scenario, `  ${"none".padEnd(8)} ${median(cpuOf(none)).toFixed(1)} us`);
     for (const [name, measures] of Object.entries(others)) {
-      const compared = cpuRatio(cpu(none), cpu(measures));
+      const compared = cpuRatio(cpuOf(none), cpuOf(measures));
       ratios[`calls a CPU second, ${name} over none, ${scenario}`] = compared;
-      const extra = cpu(measures).map((micros, round) => micros - cpu(none)[round]!);
+      const extra = cpuOf(measures).map((micros, round) => micros - cpuOf(none)[round]!);
       lines.push(
-        `  ${name.padEnd(8)} ${median(cpu(measures)).toFixed(1)} us, ${median(extra).toFixed(1)} more: ${shown(compared)}`,
+        `  ${name.padEnd(8)} ${median(cpuOf(measures)).toFixed(1)} us, ${median(extra).toFixed(1)} more: ${shown(compared)}`,
       );
     }
   }
-  if (!pinned) lines.push("", "NOT pinned to cores of their own: the figures are rough");
   return { text: lines.join("\n"), data: { ratios, node: process.version, pinned } };
 };

@@ -6,8 +6,9 @@ import { schema } from "@emporium/inventory";
 import { bootInfrastructure, type Infrastructure, stockShop, Tokens } from "@emporium/local";
 import { newId } from "@emporium/runtime";
 import { growth } from "../growth/growth-table.js";
-import { type Bench, cpuRatio, median, ratio, shown } from "../ratios.js";
+import { type Bench, cpuRatio, median, ratio } from "../ratios.js";
 import { pin, ServerProcess } from "../server-process.js";
+import { report } from "../report.js";
 import { table } from "../table.js";
 import type { Start } from "./server.js";
 import { Watchers } from "./watching.js";
@@ -80,7 +81,7 @@ export const benchWatchers: Bench = async ({ quick, rounds = quick ? 3 : 7, prog
     measures.push(measure);
     progress(`${count} watchers`);
   }
-  return report(measures);
+  return reportOf(measures);
 };
 
 /** Milliseconds from a change until each watcher has it. */
@@ -137,7 +138,7 @@ async function importOne(inventory: Inventory) {
   );
 }
 
-function report(measures: Measure[]) {
+function reportOf(measures: Measure[]) {
   const [few, many] = [measures[0]!, measures.at(-1)!];
   const over = `${few.watchers} watchers over ${many.watchers.toLocaleString("en")}`;
   const cpu = cpuRatio(few.cpuMicros, many.cpuMicros, 1);
@@ -166,12 +167,7 @@ function report(measures: Measure[]) {
     ]),
     verdict: `CPU time of a message: ${grown(measures, ({ cpuMicros }) => median(cpuMicros))}; delay at the last watcher: ${grown(measures, ({ lastMs }) => median(lastMs))}, since they are told one after the other, and the process that watches has to decode all of it; memory of one from a hundred on: ${grown(measures.slice(1), ({ bytesEach }) => bytesEach)}.`,
   });
-  const text = [
-    found.text,
-    "",
-    ...Object.entries(ratios).map(([name, each]) => `${name}: ${shown(each)}`),
-  ].join("\n");
-  return { text, data: { ratios, tables: [found.data], node: process.version } };
+  return report({ tables: [found], ratios });
 }
 
 function grown(measures: Measure[], of: (measure: Measure) => number): string {
