@@ -22,7 +22,7 @@ const FUNCTIONS = `
   CREATE FUNCTION write_group(
     text[], bigint[], bigint[], bigint[], bigint[], bigint[], bigint[], text[], reservation_state[],
     reservation_state[], text[], reservation_state[], jsonb[], jsonb[], timestamptz[],
-    timestamptz[], uuid[], text[], text[], bigint[], text[], bytea[]
+    timestamptz[], uuid[], text[], text[], bigint[], text[], bytea[], jsonb[]
   ) RETURNS void LANGUAGE sql AS $write$ ${WRITE} $write$;
 
   CREATE FUNCTION reserve_group(products int, members int, lines int, payload bytea)
@@ -52,7 +52,7 @@ const FUNCTIONS = `
       ARRAY(SELECT uuidv7() FROM generate_series(1, members)), array_fill('rsv'::text, ARRAY[members]),
       ids, array_fill(1::bigint, ARRAY[members]),
       array_fill('emporium.inventory.v1.StockChanged'::text, ARRAY[members]),
-      array_fill(payload, ARRAY[members])
+      array_fill(payload, ARRAY[members]), array_fill('{}'::jsonb, ARRAY[members])
     );
   END $$`;
 
