@@ -13,9 +13,14 @@ const variants = {
   metrics: ["metrics"],
   log: ["log"],
   all: ["metrics", "log"],
+  sampled: ["sampled"],
+  traced: ["traced"],
 };
 
-/** What it costs a call to be counted and logged: the same engine with none of it, each, and all. */
+/**
+ * What it costs a call to be counted, logged and traced: the same engine with none of it, each, and both
+ * observers; `sampled` is a trace of one call in a hundred, `traced` of each.
+ */
 export const benchTelemetry: Bench = async ({
   quick,
   rounds = quick ? 2 : 7,
@@ -41,6 +46,8 @@ export const benchTelemetry: Bench = async ({
         metrics: { server: servers.metrics, call },
         log: { server: servers.log, call },
         all: { server: servers.all, call },
+        sampled: { server: servers.sampled, call },
+        traced: { server: servers.traced, call },
       },
       rounds,
       (round) => progress(`${scenario}: ${round}`),
