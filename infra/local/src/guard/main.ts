@@ -96,7 +96,7 @@ async function leave(): Promise<void> {
     const highest = Math.max(...left.map(({ command }) => command.stage));
     await Promise.all(left.filter(({ command }) => command.stage === highest).map(stop));
   }
-  if (doomedFolder) rmSync(doomedFolder, { recursive: true, force: true });
+  if (doomedFolder) rmSync(doomedFolder, { recursive: true, force: true, maxRetries: 5 });
   process.exit();
 }
 
