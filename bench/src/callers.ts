@@ -55,3 +55,31 @@ export async function callers(
     p99Ms: histogram.percentile(99) / 1e6,
   };
 }
+
+/**
+ * So many calls begun a second, evenly, whether or not those before have been answered. Rejects where
+ * one fails.
+ */
+export async function arrivals(
+  perSecond: number,
+  milliseconds: number,
+  call: () => Promise<unknown>,
+): Promise<Round> {
+  const histogram = createHistogram();
+  const start = performance.now();
+  const arrive = async (_: unknown, nth: number) => {
+    await setTimeout((nth * 1000) / perSecond);
+    const began = performance.now();
+    await call();
+    histogram.record(Math.max(1, Math.round((performance.now() - began) * 1e6)));
+  };
+  const length = Math.ceil((perSecond * milliseconds) / 1000);
+  await Promise.all(Array.from({ length }, arrive));
+  return {
+    operations: length,
+    failed: 0,
+    seconds: (performance.now() - start) / 1000,
+    p50Ms: histogram.percentile(50) / 1e6,
+    p99Ms: histogram.percentile(99) / 1e6,
+  };
+}

@@ -1,5 +1,5 @@
 import { setTimeout } from "node:timers/promises";
-import { callers } from "../callers.js";
+import { arrivals, callers } from "../callers.js";
 import { cpuMicros, postgresCpuMicros } from "../postgres-cpu.js";
 import { median } from "../ratios.js";
 
@@ -23,8 +23,13 @@ export interface Watched {
   rounds: number;
   /** Rounds that may go by before, until enough calls have warmed up; one in a short run. */
   warmRounds?: number;
+  /** Those calls, where they are not 2,000. */
+  warm?: number;
   milliseconds: number;
+  /** So many call again as soon as they are answered; where `perSecond` is given, only to warm up. */
   callers: number;
+  /** So many calls begin in each second of rounds that are ten times as long. */
+  perSecond?: number;
 }
 
 /** Milliseconds for what a round leaves behind, such as events on their way out. */
@@ -44,12 +49,15 @@ export async function costOf(watched: Watched, call: () => Promise<unknown>): Pr
     p99Ms: [],
   };
   const nodes = () => watched.pids?.reduce((sum, pid) => sum + cpuMicros(pid), 0) ?? ownMicros();
+  const { perSecond, milliseconds, warm = WARM } = watched;
+  const closed = () => callers(watched.callers, milliseconds, call);
+  const measured = perSecond ? () => arrivals(perSecond, 10 * milliseconds, call) : closed;
   const warmRounds = watched.rounds > 1 ? (watched.warmRounds ?? 3) : 1;
-  for (let round = 0, done = 0; round < warmRounds && done < WARM; round++)
-    done += (await callers(watched.callers, watched.milliseconds, call)).operations;
+  for (let round = 0, done = 0; round < warmRounds && done < warm; round++)
+    done += (await closed()).operations;
   for (let round = 0; round < watched.rounds; round++) {
     const [node, postgres] = [nodes(), postgresCpuMicros(watched.postmaster)];
-    const found = await callers(watched.callers, watched.milliseconds, call);
+    const found = await measured();
     await setTimeout(REST_MS);
     const { operations, seconds, p50Ms, p99Ms } = found;
     cost.nodeMicros.push((nodes() - node) / operations);
