@@ -26,60 +26,72 @@ export async function callers(
   milliseconds: number,
   call: () => Promise<unknown>,
 ): Promise<Round> {
-  const histogram = createHistogram();
-  const start = performance.now();
-  const end = start + milliseconds;
-  let failed = 0;
-  let failure: unknown;
-  const goesOn = (now: number) => now < end || (histogram.count === 0 && now < end + PATIENCE_MS);
+  const calls = new Calls(call);
+  const end = performance.now() + milliseconds;
+  const goesOn = (now: number) => now < end || (calls.answered === 0 && now < end + PATIENCE_MS);
   const caller = async () => {
-    for (let began = start; goesOn(began); began = performance.now()) {
-      try {
-        await call();
-        histogram.record(Math.max(1, Math.round((performance.now() - began) * 1e6)));
-      } catch (error) {
-        failed += 1;
-        failure = error;
-        await setTimeout(PAUSE_MS);
-      }
-    }
+    while (goesOn(performance.now())) if (!(await calls.make())) await setTimeout(PAUSE_MS);
   };
   await Promise.all(Array.from({ length: count }, caller));
-  if (histogram.count === 0) throw new Error("Every call failed", { cause: failure });
-  return {
-    operations: histogram.count,
-    failed,
-    // until the last answer: what was asked for is counted with the time that it took
-    seconds: (performance.now() - start) / 1000,
-    p50Ms: histogram.percentile(50) / 1e6,
-    p99Ms: histogram.percentile(99) / 1e6,
-  };
+  return calls.round();
 }
 
 /**
- * So many calls begun a second, evenly, whether or not those before have been answered. Rejects where
- * one fails.
+ * So many calls begun a second, evenly, whether or not those before have been answered, for so long.
+ * Rejects where every call fails.
  */
 export async function arrivals(
   perSecond: number,
   milliseconds: number,
   call: () => Promise<unknown>,
 ): Promise<Round> {
-  const histogram = createHistogram();
-  const start = performance.now();
+  const calls = new Calls(call);
   const arrive = async (_: unknown, nth: number) => {
     await setTimeout((nth * 1000) / perSecond);
-    const began = performance.now();
-    await call();
-    histogram.record(Math.max(1, Math.round((performance.now() - began) * 1e6)));
+    await calls.make();
   };
   const length = Math.ceil((perSecond * milliseconds) / 1000);
   await Promise.all(Array.from({ length }, arrive));
-  return {
-    operations: length,
-    failed: 0,
-    seconds: (performance.now() - start) / 1000,
-    p50Ms: histogram.percentile(50) / 1e6,
-    p99Ms: histogram.percentile(99) / 1e6,
-  };
+  return calls.round();
+}
+
+/** Calls of one kind, from now on, and how they went. */
+class Calls {
+  readonly #start = performance.now();
+  readonly #histogram = createHistogram();
+  #failed = 0;
+  #failure: unknown;
+
+  constructor(private readonly call: () => Promise<unknown>) {}
+
+  get answered(): number {
+    return this.#histogram.count;
+  }
+
+  /** Makes one, and tells whether it was answered. */
+  async make(): Promise<boolean> {
+    const began = performance.now();
+    try {
+      await this.call();
+      this.#histogram.record(Math.max(1, Math.round((performance.now() - began) * 1e6)));
+      return true;
+    } catch (error) {
+      this.#failed += 1;
+      this.#failure = error;
+      return false;
+    }
+  }
+
+  /** How all of them went; throws where none was answered. */
+  round(): Round {
+    if (this.answered === 0) throw new Error("Every call failed", { cause: this.#failure });
+    return {
+      operations: this.answered,
+      failed: this.#failed,
+      // until the last answer: what was asked for is counted with the time that it took
+      seconds: (performance.now() - this.#start) / 1000,
+      p50Ms: this.#histogram.percentile(50) / 1e6,
+      p99Ms: this.#histogram.percentile(99) / 1e6,
+    };
+  }
 }
