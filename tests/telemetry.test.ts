@@ -4,7 +4,6 @@ import { Code } from "@emporium/grpc";
 import { bootShop, type Shop } from "@emporium/local";
 import { testInfrastructure } from "@emporium/local/test";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { emitPoison } from "./chaos/poison.js";
 import { Journey, planted, purchase, query } from "./secrets/journey.js";
 import { wanted } from "./telemetry/queries.js";
 import { Receiver, type Span } from "./telemetry/receiver.js";
@@ -110,7 +109,6 @@ test("every series and label that a dashboard or an alert reads is sent", async 
   using checkout = await journey.client(CheckoutService, "ada");
   const declined = purchase({ paymentToken: planted["declined payment token"] });
   await journey.refused(Code.FailedPrecondition, checkout.completeOrder(declined));
-  await emitPoison(shop.databaseUrls.orders);
   const all = wanted();
   expect(new Set(all.map(({ by }) => by)).size).toBe(25);
   const missing = () =>

@@ -13,13 +13,17 @@ import { nextMessage } from "./streams.js";
  * read; an earlier event of its aggregate is a dead letter, or never came; its version was taken in
  * under another id; the server gave its delivery up.
  */
-export type DeadReason =
-  | "HANDLER_FAILED"
-  | "UNREADABLE"
-  | "PREDECESSOR_FAILED"
-  | "PREDECESSOR_MISSING"
-  | "VERSION_CONFLICT"
-  | "DELIVERY_GIVEN_UP";
+export const DEAD_REASONS = [
+  "HANDLER_FAILED",
+  "UNREADABLE",
+  "PREDECESSOR_FAILED",
+  "PREDECESSOR_MISSING",
+  "VERSION_CONFLICT",
+  "DELIVERY_GIVEN_UP",
+] as const;
+
+/** One of `DEAD_REASONS`. */
+export type DeadReason = (typeof DEAD_REASONS)[number];
 
 /** Names one dead letter. */
 export interface DeadLetterKey {

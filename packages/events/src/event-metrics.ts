@@ -1,5 +1,5 @@
 import { type Attributes, type BatchObservableResult, metrics } from "@opentelemetry/api";
-import type { DeadReason } from "./dead-letters.js";
+import { DEAD_REASONS, type DeadReason } from "./dead-letters.js";
 import type { EventMeta } from "./envelope.js";
 import type { AnyDatabase } from "./lanes.js";
 
@@ -57,8 +57,13 @@ export class EventMetrics {
     if (outcome === "done") this.#delay.record(Math.max(0, Date.now() - +time) / 1000, group);
   }
 
-  deadLetter(stream: string, consumer: string, reason: DeadReason): void {
-    this.#dead.add(1, {
+  /** Counts none: whoever looks for an increase would not see the first one come from nothing. */
+  noDeadLetters(stream: string, consumer: string): void {
+    for (const reason of DEAD_REASONS) this.deadLetter(stream, consumer, reason, 0);
+  }
+
+  deadLetter(stream: string, consumer: string, reason: DeadReason, count = 1): void {
+    this.#dead.add(count, {
       ...described("process", stream),
       "messaging.consumer.group.name": consumer,
       reason,

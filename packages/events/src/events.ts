@@ -172,6 +172,7 @@ export class Events<Client extends PrismaClientLike> implements AsyncDisposable 
       { name, from, concurrency, ackWaitMs, maxDeliver: maxDeliveries(backoffMs) },
       { ...common, intake },
     );
+    this.#metrics.noDeadLetters(this.#names.stream(from), name);
     const kept = {
       retentionMs: INBOX_RETENTION_MS,
       prune: (below: string, signal: AbortSignal) => inbox.prune(below, signal),
