@@ -40,7 +40,7 @@ interface Batch<Ask, Answer> {
  *
  * @example
  * const group = new Group((lines: Line[], before) => reserveAll(lines, before), {
- *   members: 128, batches: 2, keysOf: ({ sku }) => [sku] });
+ *   members: 128, batches: 2, keysOf: (lines) => lines.map(({ sku }) => sku) });
  * const answer = await group.ask(line, call.signal);
  */
 export class Group<Ask, Answer> {
