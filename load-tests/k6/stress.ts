@@ -7,7 +7,7 @@ export { visit, warmUp } from "./customers.ts";
 const rate = settings.rate || 20;
 const step = (settings.seconds || 240) / 6;
 
-/** Past the knee in steps, two and a half times the usual load, and back: slower, but right. */
+/** Towards the knee in steps, two and a half times the usual load, and back: slower, but right. */
 export const { options, handleSummary } = changingVisits(
   rate,
   [1, 2, 2, 2.5, 2.5, 1].map((times) => [Math.round(rate * times), step]),
