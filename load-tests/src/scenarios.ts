@@ -14,7 +14,7 @@ export interface Scenario {
 export const scenarios: Record<string, Scenario> = {
   smoke: { about: "a little of everything, 20 s: does it work?" },
   load: { about: "the December mix at a constant arrival rate" },
-  stress: { about: "past the knee in steps, two and a half times the usual load, and back" },
+  stress: { about: "towards the knee in steps, two and a half times the usual load, and back" },
   spike: { about: "five times as many visitors from one moment to the next" },
   soak: { about: "half the usual load for ten minutes, or for as long as asked" },
   breakpoint: { about: "finds the rate at which the objectives are no longer kept" },
