@@ -7,6 +7,8 @@ import {
   type DescMessage,
   type Message,
 } from "@bufbuild/protobuf";
+import type { Bounds } from "./bounds.js";
+import { findExcess } from "./excess.js";
 import { isCompilable, type Parts } from "./parts.js";
 import { readerSource } from "./reader.js";
 import * as wire from "./wire.js";
@@ -64,10 +66,24 @@ function leave(desc: DescMessage, message: Message): Uint8Array {
   return toBinary(desc, message, { writeUnknownFields: false });
 }
 
-/** Has protobuf-es read what stands from `pos` to `end` into the message. */
-function adopt(desc: DescMessage, message: Message, pos: number, end: number, depth: number): void {
-  const options = { recursionLimit: 101 - depth };
-  mergeFromBinary(desc, message, wire.input.bytes.subarray(pos, end), options);
+/** Has protobuf-es read what stands from `pos` to `end` into the message, within the bounds. */
+function adopt(
+  desc: DescMessage,
+  message: Message,
+  pos: number,
+  end: number,
+  depth: number,
+  bounds?: Bounds,
+): void {
+  const bytes = wire.input.bytes.subarray(pos, end);
+  if (bounds && findExcess(desc, asBuffer(bytes), bounds)) throw wire.excess;
+  mergeFromBinary(desc, message, bytes, { recursionLimit: 101 - depth });
+}
+
+/** The same memory as a Buffer. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  if (Buffer.isBuffer(bytes)) return bytes;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 const codecs = new WeakMap<DescMessage, Codec>();
@@ -83,14 +99,45 @@ export function codecOf(desc: DescMessage): Codec {
 }
 
 function compile(desc: DescMessage): Codec {
-  const blank = create(desc);
+  const [Blank, write, read] = build(desc, codecOf, (parts) => [
+    blankSource(parts),
+    writerSource(desc, parts),
+    readerSource(desc, parts),
+  ]);
+  return { Blank, write, read } as Codec;
+}
+
+/** Compiles functions of a type; `inner` gives those of the types inside of it. */
+function build(
+  desc: DescMessage,
+  inner: (desc: DescMessage) => object,
+  sourcesOf: (parts: Parts) => string[],
+): unknown[] {
   const constants: unknown[] = [];
   const constant = (value: unknown) => `k${constants.push(value) - 1}`;
-  const parts: Parts = { blank, constant, codec: (type) => constant(codecOf(type)) };
-  const sources = [blankSource(parts), writerSource(desc, parts), readerSource(desc, parts)];
+  const codec = (type: DescMessage) => constant(inner(type));
+  const sources = sourcesOf({ blank: create(desc), constant, codec });
   const visible = { ...scope, ...Object.fromEntries(constants.map((k, i) => [`k${i}`, k])) };
-  const [Blank, write, read] = sources.map((source) => run(visible, source));
-  return { Blank, write, read } as Codec;
+  return sources.map((source) => run(visible, source));
+}
+
+/** The part of a codec that reads, one set of them for each set of bounds. */
+export type Reader = Pick<Codec, "Blank" | "read">;
+
+/** Finds the bounded reader of a type, compiled at the first call, and so are those inside of it. */
+export function boundedReaders(bounds: Bounds): (desc: DescMessage) => Reader {
+  const readers = new WeakMap<DescMessage, Reader>();
+  return function readerOf(desc) {
+    const known = readers.get(desc);
+    if (known) return known;
+    const reader: Reader = { Blank: codecOf(desc).Blank, read: foreign(desc, bounds).read };
+    readers.set(desc, reader);
+    if (canCompile && isCompilable(desc)) {
+      const source = (parts: Parts) => [readerSource(desc, { ...parts, bounds })];
+      [reader.read] = build(desc, readerOf, source) as [Codec["read"]];
+    }
+    return reader;
+  };
 }
 
 /** A constructor of what `create` makes: the same properties, in the same order and prototype. */
@@ -111,7 +158,7 @@ function blankSource({ blank, constant }: Parts): string {
 }
 
 /** The functions of a type that is not compiled. */
-function foreign(desc: DescMessage): Codec {
+function foreign(desc: DescMessage, bounds?: Bounds): Codec {
   return {
     Blank: function Blank() {
       return create(desc);
@@ -119,7 +166,7 @@ function foreign(desc: DescMessage): Codec {
     write: (message, buf, pos) => wire.writeRaw(toBinary(desc, message), buf, pos),
     read: (message, _buf, pos, end, depth, group) => {
       if (group !== 0) throw wire.odd;
-      adopt(desc, message, pos, end, depth);
+      adopt(desc, message, pos, end, depth, bounds);
       return end;
     },
   };

@@ -1,1 +1,2 @@
-export { decode, encode } from "./codec.js";
+export { BoundExceededError, type Bounds, type Excess, type FieldBounds } from "./bounds.js";
+export { boundedDecoder, decode, encode } from "./codec.js";

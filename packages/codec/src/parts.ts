@@ -1,5 +1,6 @@
 import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
 import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
+import type { Bounds } from "./bounds.js";
 
 /** google.protobuf.FeatureSet.FieldPresence. */
 export const IMPLICIT = 2;
@@ -13,6 +14,8 @@ export interface Parts {
   constant: (value: unknown) => string;
   /** The same for the functions of another type. */
   codec: (desc: DescMessage) => string;
+  /** What a bounded reader accepts; without it, a reader accepts any size. */
+  bounds?: Bounds | undefined;
 }
 
 export function tagOf(number: number, wireType: number): number {

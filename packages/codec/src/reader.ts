@@ -1,7 +1,7 @@
 import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
 import { alone, isJson, tagOf, type Parts } from "./parts.js";
-import { DELIMITED, END_GROUP, START_GROUP, readLength, scalarOf } from "./scalars.js";
+import { DELIMITED, END_GROUP, START_GROUP, readLength, scalarOf, type Scalar } from "./scalars.js";
 
 /**
  * The source of `read(m, buf, pos, end, depth, group)`, which adds to the message `m` what stands
@@ -12,6 +12,7 @@ export function readerSource(desc: DescMessage, parts: Parts): string {
   return `return function read(m, buf, pos, end, depth, group) {
   if (depth > 100) throw odd;
   let n, unknown, tag = 0;
+  ${parts.bounds ? countersOf(desc) : ""}
   while (pos < end) {
     const start = pos;
     tag = buf[pos++];
@@ -24,6 +25,7 @@ ${desc.fields.map((field) => readField(field, parts)).join("\n")}
       if (${known}.has(tag >>> 3)) throw odd;
       n = pos;
       pos = skip(buf, pos, tag, 100 - depth);
+      ${parts.bounds ? COUNT : ""}
       unknown ??= m.$unknown ?? [];
       unknown.push({ no: tag >>> 3, wireType: tag & 7, data: input.bytes.subarray(n, pos) });
     }
@@ -35,26 +37,51 @@ ${desc.fields.map((field) => readField(field, parts)).join("\n")}
 };`;
 }
 
+/** A map does not know how many entries it was read from. */
+function countersOf({ fields }: DescMessage): string {
+  const maps = fields.filter(({ fieldKind }) => fieldKind === "map");
+  return maps.map(({ number }) => `let entries${number} = -1;`).join(" ");
+}
+
+const COUNT = "if (--input.elementsLeft < 0) throw excess;";
+
+/** Refuses one more item of a list, whose length is `length`, or entry of a map. */
+function countItem(field: DescField, length: string, { bounds }: Parts): string {
+  const items = bounds?.of(field).items;
+  const most = items === undefined ? "" : `if (${length} >= ${items}) throw excess; `;
+  return bounds ? most + COUNT : "";
+}
+
+/** Reads a scalar into `v`; refuses a text or bytes that are longer than their bound. */
+function readScalar(scalar: Scalar, bytes?: number): string {
+  if (scalar.wireType !== DELIMITED) return scalar.read;
+  const within = bytes === undefined ? "" : `if (n > ${bytes}) throw excess;`;
+  return `${readLength} ${within} ${scalar.read}`;
+}
+
 function on(number: number, wireType: number, statements: string): string {
   return `    case ${tagOf(number, wireType)}: { ${statements} break; }`;
 }
 
 function readField(field: DescField, parts: Parts): string {
   if (isJson(field)) {
-    const adopt = `adopt(${parts.constant(alone(field))}, m, start, pos, depth);`;
+    const adopt = `adopt(${parts.constant(alone(field))}, m, start, pos, depth, ${parts.constant(parts.bounds)});`;
     return on(field.number, DELIMITED, `${readLength} pos += n; ${adopt}`);
   }
   if (field.fieldKind === "map") return readMap(field, parts);
   if (field.message) return readMessage(field, parts);
   const name = `m.${field.localName}`;
-  const { wireType, read } = scalarOf(field.scalar);
+  const scalar = scalarOf(field.scalar);
+  const { wireType } = scalar;
+  const read = readScalar(scalar, parts.bounds?.of(field).bytes);
   const verify = `const verify = ${field.utf8Validation};`;
   const convert = "longAsString" in field && field.longAsString ? "v = String(v);" : "";
   const value = `let v; ${verify} ${read} ${convert}`;
   if (field.fieldKind === "list") {
-    const one = on(field.number, wireType, `${value} ${name}.push(v);`);
+    const count = countItem(field, `${name}.length`, parts);
+    const one = on(field.number, wireType, `${count} ${value} ${name}.push(v);`);
     if (wireType === DELIMITED) return one;
-    const all = `const list = ${name}, stop = pos + n; while (pos < stop) { ${value} list.push(v); } if (pos !== stop) throw odd;`;
+    const all = `const list = ${name}, stop = pos + n; while (pos < stop) { ${countItem(field, "list.length", parts)} ${value} list.push(v); } if (pos !== stop) throw odd;`;
     return `${one}\n${on(field.number, DELIMITED, `${readLength} ${all}`)}`;
   }
   return on(field.number, wireType, `${value} ${isKnown(field, parts)} ${set(field, "v")}`);
@@ -74,9 +101,9 @@ function set(field: DescField & { fieldKind: "scalar" | "enum" | "message" }, va
 
 function readMessage(
   field: DescField & { fieldKind: "list" | "message"; message: DescMessage },
-  { codec }: Parts,
+  parts: Parts,
 ): string {
-  const type = codec(field.message);
+  const type = parts.codec(field.message);
   const blank = `new ${type}.Blank()`;
   const [wireType, into] = field.delimitedEncoding
     ? [START_GROUP, `end, depth + 1, ${tagOf(field.number, END_GROUP)}`]
@@ -84,7 +111,9 @@ function readMessage(
   const read = `${field.delimitedEncoding ? "" : readLength} pos = ${type}.read(child, buf, pos, ${into});`;
   const name = `m.${field.localName}`;
   if (field.fieldKind === "list") {
-    return on(field.number, wireType, `const child = ${blank}; ${read} ${name}.push(child);`);
+    const count = countItem(field, `${name}.length`, parts);
+    const one = `const child = ${blank}; ${read} ${name}.push(child);`;
+    return on(field.number, wireType, `${count} ${one}`);
   }
   if (field.oneof) {
     const { localName } = field.oneof;
@@ -108,14 +137,14 @@ function readMessage(
   );
 }
 
-function readMap(field: DescField & { fieldKind: "map" }, { codec }: Parts): string {
+function readMap(field: DescField & { fieldKind: "map" }, parts: Parts): string {
   const key = scalarOf(field.mapKey);
   const scalar = scalarOf(field.scalar);
   let wireType = scalar.wireType;
-  let read = `let v; ${scalar.read} value = v;`;
+  let read = `let v; ${readScalar(scalar)} value = v;`;
   let absent = field.enum ? String(field.enum.values[0]!.number) : scalar.zero;
   if (field.message) {
-    const type = codec(field.message);
+    const type = parts.codec(field.message);
     wireType = DELIMITED;
     absent = `new ${type}.Blank()`;
     read = `if (value === undefined) value = ${absent}; ${readLength} pos = ${type}.read(value, buf, pos, pos + n, depth + 1, 0);`;
@@ -123,9 +152,9 @@ function readMap(field: DescField & { fieldKind: "map" }, { codec }: Parts): str
   return on(
     field.number,
     DELIMITED,
-    `${readLength} const verify = ${field.utf8Validation}, stop = pos + n; let key = ${key.zero}, value;
+    `${countItem(field, `++entries${field.number}`, parts)} ${readLength} const verify = ${field.utf8Validation}, stop = pos + n; let key = ${key.zero}, value;
       for (const end = stop; pos < end;) switch (buf[pos++]) {
-      case ${tagOf(1, key.wireType)}: { let v; ${key.read} key = v; break; }
+      case ${tagOf(1, key.wireType)}: { let v; ${readScalar(key)} key = v; break; }
       case ${tagOf(2, wireType)}: { ${read} break; }
       default: throw odd;
       }

@@ -15,7 +15,7 @@ export interface Scalar {
   isSet: string;
   /** Writes it, without a tag, or throws `odd`. */
   write: string;
-  /** Reads it into `v`. */
+  /** Reads it into `v`. For what is length-delimited, `readLength` comes before. */
   read: string;
 }
 
@@ -69,7 +69,7 @@ const string: Scalar = {
   zero: `""`,
   isSet: `v !== ""`,
   write: `if (typeof v !== "string") throw odd; pos = writeText(v, buf, pos);`,
-  read: `${readLength} if (n < short.length) v = short[n](buf, pos); if (v === undefined) v = readText(buf, pos, pos + n, verify); pos += n;`,
+  read: `if (n < short.length) v = short[n](buf, pos); if (v === undefined) v = readText(buf, pos, pos + n, verify); pos += n;`,
 };
 
 const bytes: Scalar = {
@@ -77,7 +77,7 @@ const bytes: Scalar = {
   zero: "new Uint8Array(0)",
   isSet: "v.length !== 0 || !(v instanceof Uint8Array)",
   write: `if (!(v instanceof Uint8Array)) throw odd; pos = writeRaw(v, buf, writeVarint(v.length, buf, pos));`,
-  read: `${readLength} v = input.bytes.subarray(pos, pos += n);`,
+  read: `v = input.bytes.subarray(pos, pos += n);`,
 };
 
 const scalars: Record<Type, Scalar> = {

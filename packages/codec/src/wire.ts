@@ -12,8 +12,14 @@ export const odd = Symbol("left to protobuf-es");
 export const full = Symbol("buffer too short");
 export const room = { wanted: 0 };
 
-/** The bytes that are read, as they were given: views are made of these. */
-export const input: { bytes: Uint8Array } = { bytes: new Uint8Array(0) };
+/** Thrown by a bounded reader where a message exceeds a bound. */
+export const excess = Symbol("bound exceeded");
+
+/**
+ * The bytes that are read, as they were given: views are made of these. For a bounded reader also
+ * how many more items, entries and unknown fields the message may have.
+ */
+export const input = { bytes: new Uint8Array(0) as Uint8Array, elementsLeft: 0 };
 
 /** A value of up to 64 bits on its way from or to the wire, seen as what it is. */
 export const words = new Int32Array(2);

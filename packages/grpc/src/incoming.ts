@@ -2,6 +2,7 @@ import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { EngineReason } from "@emporium/contracts/options/v1";
 import type { Metadata } from "@grpc/grpc-js";
+import { RefusedRequest } from "./contract/request-decoder.js";
 import { cancelled } from "./call-context.js";
 import { engineFailure } from "./failure.js";
 import { type MethodPolicy, policyOf } from "./policy.js";
@@ -12,7 +13,7 @@ import { validateMessage } from "./validation.js";
 /** Waits for the one request of a call, and that it was the only one. */
 export class OneRequest {
   #metadata: Metadata | undefined;
-  #request: Message | undefined;
+  #request: Message | RefusedRequest | undefined;
   #running: RunningCall | undefined;
 
   constructor(
@@ -25,7 +26,7 @@ export class OneRequest {
     this.call.startRead();
   }
 
-  onReceiveMessage(message: Message): void {
+  onReceiveMessage(message: Message | RefusedRequest): void {
     if (this.#request) return this.#refuse("more than one request");
     this.#request = message;
     this.call.startRead();
@@ -59,7 +60,7 @@ export class IncomingMessages implements AsyncIterableIterator<Message> {
   #ended = false;
   #running: RunningCall | undefined;
   /** A message that came while `next` asked for it. */
-  #message: Message | undefined;
+  #message: Message | RefusedRequest | undefined;
   #waiting: PromiseWithResolvers<IteratorResult<Message, undefined>> | undefined;
 
   constructor(
@@ -102,7 +103,7 @@ export class IncomingMessages implements AsyncIterableIterator<Message> {
     this.#running = this.begin(this.call, metadata, this);
   }
 
-  onReceiveMessage(message: Message): void {
+  onReceiveMessage(message: Message | RefusedRequest): void {
     this.#message = message;
     this.#wake();
   }
@@ -138,9 +139,10 @@ export class IncomingMessages implements AsyncIterableIterator<Message> {
     }
   }
 
-  #checked(message: Message): Message {
+  #checked(message: Message | RefusedRequest): Message {
     const { maxRequests } = this.#policy;
     if (++this.#count > maxRequests) throw tooLong("requests", maxRequests);
+    if (message instanceof RefusedRequest) throw message.error;
     validateMessage(this.method.input, message);
     return message;
   }

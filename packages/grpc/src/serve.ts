@@ -15,6 +15,7 @@ import {
   invokeServerStream,
   invokeUnary,
 } from "./invoke.js";
+import { decodeRequest, RefusedRequest } from "./contract/request-decoder.js";
 import { toMetadata } from "./metadata.js";
 import type { Answer } from "./nest-result.js";
 import { policyOf } from "./policy.js";
@@ -33,7 +34,7 @@ export interface Registration {
   readonly path: string;
   readonly handler: () => never;
   readonly serialize: (frame: Frame) => Buffer;
-  readonly deserialize: (bytes: Buffer) => Message;
+  readonly deserialize: (bytes: Buffer) => Message | RefusedRequest;
   readonly type: "unary" | "clientStream" | "serverStream" | "bidi";
 }
 
@@ -65,8 +66,9 @@ export function serve(
   const { path, gzip } = policyOf(method);
   if (gzip) mayCompress(path);
   // Compiles the codec of both, so that no caller waits for it.
-  for (const type of [method.input, method.output]) decode(type, new Uint8Array(0));
-  const deserialize = (bytes: Buffer) => decode(method.input, bytes);
+  decodeRequest(method.input, new Uint8Array(0));
+  decode(method.output, new Uint8Array(0));
+  const deserialize = (bytes: Buffer) => decodeRequest(method.input, bytes);
   const [type, listen] = listenerOf(method, handler, options);
   listeners.set(deserialize, listen);
   return {
@@ -113,7 +115,7 @@ function listenerOf(
 export type Begin<Input> = (
   call: WireCall,
   metadata: grpc.Metadata,
-  input: Input,
+  input: Input | RefusedRequest,
 ) => RunningCall | undefined;
 
 function begin<Input>(
@@ -130,7 +132,10 @@ function begin<Input>(
     }
     const running = new RunningCall(method, call, metadata, options, awaitsAnswer);
     running
-      .run(() => work(running, input))
+      .run(async () => {
+        if (input instanceof RefusedRequest) throw input.error;
+        return work(running, input);
+      })
       .catch((error: unknown) => running.run(() => running.fail(error)));
     return running;
   };
