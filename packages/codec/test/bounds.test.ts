@@ -43,7 +43,7 @@ test("a list of as many items as its bound is read, and one item more is refused
   const lines = (count: number) =>
     toBinary(
       CreateOrderRequestSchema,
-      create(CreateOrderRequestSchema, { lines: Array(count).fill({}) }),
+      create(CreateOrderRequestSchema, { lines: Array.from({ length: count }, () => ({})) }),
     );
   expect(decode(CreateOrderRequestSchema, lines(3)).lines).toHaveLength(3);
   expect(excessOf(() => decode(CreateOrderRequestSchema, lines(4)))).toMatchObject({
