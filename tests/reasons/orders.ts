@@ -46,6 +46,12 @@ export function orders(version: (shop: ReasonShop) => unknown): Record<string, P
     "CreateOrder ORDER_MISMATCH": by(async (orders) =>
       orders.createOrder({ ...(await placed(orders)), customerId: "99999" }),
     ),
+    "CreateOrder ORDER_CANCELLED": async (shop) => {
+      const order = request();
+      const { orderId } = order;
+      await shop.ordersOfCheckout.cancelOrder({ orderId, reason: CancelReason.CHECKOUT_FAILED });
+      return (version(shop) as Orders).createOrder(order);
+    },
 
     "GetOrder ORDER_NOT_FOUND": by((orders) => orders.getOrder({ orderId: newId("ord") })),
 

@@ -29,6 +29,8 @@ export class ReasonShop implements AsyncDisposable {
   inventory!: GrpcClient<typeof InventoryService>;
   ordersV1!: GrpcClient<typeof OrderServiceV1>;
   ordersV2!: GrpcClient<typeof OrderServiceV2>;
+  /** Orders as checkout calls it by itself. */
+  ordersOfCheckout!: GrpcClient<typeof OrderServiceV2>;
   checkout!: GrpcClient<typeof CheckoutService>;
 
   static async open(): Promise<ReasonShop> {
@@ -53,6 +55,9 @@ export class ReasonShop implements AsyncDisposable {
     open.inventory = open.#parts.use(await shop.client(InventoryService, options));
     open.ordersV1 = open.#parts.use(await shop.client(OrderServiceV1, options));
     open.ordersV2 = open.#parts.use(await shop.client(OrderServiceV2, options));
+    open.ordersOfCheckout = open.#parts.use(
+      await shop.client(OrderServiceV2, { ...options, by: "checkout" }),
+    );
     open.checkout = open.#parts.use(await shop.client(CheckoutService, options));
     return open;
   }

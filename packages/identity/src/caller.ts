@@ -40,13 +40,40 @@ export function currentCaller(): Caller | undefined {
  * requireOwner(row.customerId);
  */
 export function requireOwner(customerId: string): void {
-  const call = currentCall();
-  if (!call) return;
-  const caller = call.values.get(callerKey);
-  if (!caller) throw new Error("Nobody is known to be calling: there is no access policy");
+  const caller = callerOfRunningCall();
+  if (!caller) return;
   caller.ownerAsked = true;
   const { isDelegate, token } = caller;
   const isOwner = customerId !== "" && token.subject === customerId && !token.isProgram;
   if (!isOwner && !isDelegate && !token.scopes.has(SUPPORT))
     throw engineFailure(EngineReason.FORBIDDEN, "It belongs to somebody else");
+}
+
+/**
+ * Lets the call go on only for a program that the method names among its `delegates`. For words of a
+ * request that only it may say. Throws FORBIDDEN.
+ */
+export function requireDelegate(): void {
+  const caller = callerOfRunningCall();
+  if (caller && !caller.isDelegate)
+    throw engineFailure(
+      EngineReason.FORBIDDEN,
+      "Only a program that the contract names may say this",
+    );
+}
+
+/** Lets the call go on only with the scope `support`. Throws FORBIDDEN. */
+export function requireSupport(): void {
+  const caller = callerOfRunningCall();
+  if (caller && !caller.token.scopes.has(SUPPORT))
+    throw engineFailure(EngineReason.FORBIDDEN, `The token lacks the scope ${SUPPORT}`);
+}
+
+/** Undefined outside of any call: there the service does its own work. */
+function callerOfRunningCall(): Caller | undefined {
+  const call = currentCall();
+  if (!call) return undefined;
+  const caller = call.values.get(callerKey);
+  if (!caller) throw new Error("No caller is known: the server has no access policy");
+  return caller;
 }

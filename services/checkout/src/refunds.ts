@@ -1,8 +1,4 @@
-import {
-  CancelReason,
-  type ItemsReturned,
-  type OrderCancelled,
-} from "@emporium/contracts/orders/v1";
+import type { ItemsReturned, OrderCancelled } from "@emporium/contracts/orders/v1";
 import { Inject, Injectable } from "@nestjs/common";
 import { type Settings, SETTINGS } from "./config.js";
 import { paymentIdOf } from "./ids.js";
@@ -14,9 +10,10 @@ import {
 } from "./payment/payment-provider.js";
 
 /**
- * Pays back what orders says is due. Each refund has the id of what it is for, so an event that comes
- * twice pays once. While a payment is not captured yet the provider refuses, and the event comes
- * again later.
+ * Pays back what is due for cancelled and returned goods. Whether there is money to pay back is what
+ * the payment says, and never the reason of a cancellation: one that was voided has none. Each refund
+ * has the id of what it is for, so an event that comes twice pays once. While a payment is not
+ * captured yet the provider refuses, and the event comes again later.
  */
 @Injectable()
 export class Refunds {
@@ -25,10 +22,9 @@ export class Refunds {
     @Inject(SETTINGS) private readonly settings: Settings,
   ) {}
 
-  /** What is left of the order's total goes back. */
+  /** Pays back what is left of the order's total. */
   async orderCancelled({ order }: OrderCancelled): Promise<void> {
-    // The saga that could not finish called the order off, and voids the payment itself.
-    if (!order?.total || order.cancelReason === CancelReason.CHECKOUT_FAILED) return;
+    if (!order?.total) return;
     const refunded = order.refunded ? toMinorUnits(order.refunded) : 0n;
     const amount = toMinorUnits(order.total) - refunded;
     if (amount <= 0n || order.checkoutId === "") return;

@@ -220,19 +220,12 @@ export class Saga {
     this.journal.did("STOCK_RELEASED");
   }
 
-  /**
-   * Orders does not remember a cancellation of an order that it does not have. So the order is asked
-   * for once more before it is cancelled: then its id is closed, also to a process that overslept its
-   * lease on the way to CreateOrder, and an order that is not ours is left alone.
-   */
+  /** Closes the order's id as well, to a process that has lost its lease on the way to CreateOrder. */
   async #callOffOrder(): Promise<void> {
     const request = { orderId: this.#orderId, reason: CancelReason.CHECKOUT_FAILED };
-    const callOff = async () => {
-      await this.#requestOrder();
-      await this.parties.orders.cancelOrder(request, this.#call());
-    };
     try {
-      await this.#ask("call-off-order", callOff, isAnswer);
+      const cancel = () => this.parties.orders.cancelOrder(request, this.#call());
+      await this.#ask("call-off-order", cancel, isAnswer);
       this.journal.did("ORDER_CANCELLED");
     } catch (error) {
       if (!isAnswer(error)) throw error;

@@ -220,6 +220,8 @@ export class Warehouse {
 /** Orders' contract in memory, as far as checkout calls it; its calls can be made to fail. */
 export class OrderBook {
   readonly orders = new Map<string, { state: OrderState; request: CreateOrderRequest }>();
+  /** Ids of orders that were cancelled before they were placed. */
+  readonly closed = new Set<string>();
 
   constructor(private readonly faults: Faults) {}
 
@@ -235,13 +237,17 @@ export class OrderBook {
     cancelOrder: ({ orderId }, { signal }) =>
       this.faults.play("cancelOrder", orderId, signal, () => {
         const known = this.orders.get(orderId);
-        if (!known) throw ordersFailure(OrdersReason.ORDER_NOT_FOUND, "No order", resource());
+        if (!known) {
+          this.closed.add(orderId);
+          return {};
+        }
         known.state = OrderState.CANCELLED;
         return { order: { orderId, status: { state: known.state } } };
       }),
   };
 
   #create(request: CreateOrderRequest) {
+    if (this.closed.has(request.orderId)) throw closed(request.orderId);
     const known = this.orders.get(request.orderId);
     if (known && !equals(CreateOrderRequestSchema, known.request, request)) throw mismatch();
     const order = known ?? { state: OrderState.PLACED, request };
@@ -273,6 +279,12 @@ function shortage(description: string): Error {
 
 function mismatch(): Error {
   return ordersFailure(OrdersReason.ORDER_MISMATCH, "Another order", resource());
+}
+
+function closed(orderId: string): Error {
+  return ordersFailure(OrdersReason.ORDER_CANCELLED, "Cancelled before it was placed", {
+    violations: [{ type: "ORDER_STATE", subject: orderId, description: "in a test" }],
+  });
 }
 
 function precondition() {

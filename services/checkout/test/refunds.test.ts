@@ -46,6 +46,21 @@ async function bought() {
   return { checkoutId: request.checkoutId, orderId: `ord${id}`, paymentId: `pay${id}` };
 }
 
+/** A payment that was given up, in the provider's books. */
+async function voided() {
+  const checkoutId = newId("chk");
+  const id = checkoutId.slice(3);
+  const paymentId = `pay${id}`;
+  const entry = { paymentId, reference: paymentId, amount: 1_099n, currency: "GBP" };
+  const createTime = new Date();
+  const data = [
+    { ...entry, kind: "authorize" as const, createTime },
+    { ...entry, kind: "void" as const, createTime },
+  ];
+  await running.database.prisma.paymentLedgerEntry.createMany({ data });
+  return { checkoutId, orderId: `ord${id}`, paymentId };
+}
+
 function cancelled(
   { checkoutId, orderId }: { checkoutId: string; orderId: string },
   cancelReason: CancelReason,
@@ -74,8 +89,14 @@ test("of a cancelled order what is left of its total goes back, once", async () 
   );
 });
 
-test("what the saga itself called off is not paid back: it was voided", async () => {
-  const [failed, marker] = [await bought(), await bought()];
+test("a payment that was captured goes back, whatever the reason of the cancellation", async () => {
+  const purchase = await bought();
+  await publish(placed(purchase.orderId), cancelled(purchase, CancelReason.CHECKOUT_FAILED));
+  await soon(async () => expect(await refundsOf(purchase.paymentId)).toHaveLength(1));
+});
+
+test("a payment that was voided is not paid back, whatever the reason", async () => {
+  const [failed, marker] = [await voided(), await bought()];
   await publish(placed(failed.orderId), cancelled(failed, CancelReason.CHECKOUT_FAILED));
   await publish(placed(marker.orderId), cancelled(marker, CancelReason.SHOP_DECISION));
   await soon(async () => expect(await refundsOf(marker.paymentId)).toHaveLength(1));

@@ -14,13 +14,42 @@ export async function lockOrder(
   tx: Tx<PrismaClient>,
   orderId: string,
 ): Promise<(OrderRow & AddressColumns) | undefined> {
-  await tx.query("SELECT FROM orders WHERE order_id = $1 FOR UPDATE", [orderId]);
+  const locked = await tx.query(
+    "SELECT FROM orders WHERE order_id = $1 AND revision > 0 FOR UPDATE",
+    [orderId],
+  );
+  if (locked.length === 0) return undefined;
   const row = await tx.order.findUnique({
     where: { orderId },
     include: { lines: { orderBy: { lineNo: "asc" } } },
   });
   return row ?? undefined;
 }
+
+/**
+ * Closes an id under which no order was placed, and none will be: a row of revision 0, which has no
+ * lines, no snapshot and no event, so that nobody ever sees an order of it. False if an order has the
+ * id.
+ */
+export async function closeOrderId(
+  tx: Tx<PrismaClient>,
+  orderId: string,
+  now: Date,
+): Promise<boolean> {
+  await tx.query(CLOSE_ID, [orderId, now]);
+  const [row] = await tx.query<{ revision: bigint }>(
+    "SELECT revision FROM orders WHERE order_id = $1",
+    [orderId],
+  );
+  return row?.revision === 0n;
+}
+
+/** An order that is being placed at the same moment is waited for. */
+const CLOSE_ID = `
+  INSERT INTO orders (order_id, customer_id, state, currency, total, checkout_id, create_time,
+                      update_time, status_time, revision, cancel_reason, content_hash)
+  VALUES ($1, '', 'CANCELLED', 'XXX', 0, '', $2, $2, $2, 0, 'CHECKOUT_FAILED', '')
+  ON CONFLICT (order_id) DO NOTHING`;
 
 /**
  * Writes one change of a locked order: its row, the snapshot for its watchers, the event.

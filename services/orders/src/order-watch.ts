@@ -85,7 +85,7 @@ export class OrderWatch {
   }
 
   async #row(orderId: string, signal: AbortSignal): Promise<Row | undefined> {
-    const sql = `SELECT revision, state, customer_id, ${BESIDE_COLUMNS} FROM orders WHERE order_id = $1`;
+    const sql = `SELECT revision, state, customer_id, ${BESIDE_COLUMNS} FROM orders WHERE order_id = $1 AND revision > 0`;
     const [row] = await this.database.query<Row>(signal, sql, [orderId]);
     return row;
   }

@@ -48,9 +48,10 @@ export class OrdersV1Controller implements ServiceImpl<typeof OrderService> {
   }
 
   cancelOrder(request: CancelOrderRequest, { signal }: HandlerContext) {
-    return answer(async () => ({
-      order: toV1Order(await this.orders.cancel(fromV1CancelRequest(request), signal)),
-    }));
+    return answer(async () => {
+      const order = await this.orders.cancel(fromV1CancelRequest(request), signal);
+      return order ? { order: toV1Order(order) } : {};
+    });
   }
 
   returnItems(request: ReturnItemsRequest, { signal }: HandlerContext) {

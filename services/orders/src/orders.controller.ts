@@ -36,7 +36,8 @@ export class OrdersController implements ServiceImpl<typeof OrderService> {
   }
 
   async cancelOrder(request: CancelOrderRequest, { signal }: HandlerContext) {
-    return { order: await this.orders.cancel(request, signal) };
+    const order = await this.orders.cancel(request, signal);
+    return order ? { order } : {};
   }
 
   async returnItems(request: ReturnItemsRequest, { signal }: HandlerContext) {

@@ -17,7 +17,7 @@ import {
 import { Database } from "@emporium/database";
 import { outboxEvent } from "@emporium/events";
 import { engineFailure } from "@emporium/grpc";
-import { requireOwner } from "@emporium/identity";
+import { requireDelegate, requireOwner, requireSupport } from "@emporium/identity";
 import { Inject, Injectable } from "@nestjs/common";
 import { Addresses } from "./addresses.js";
 import { type Settings, SETTINGS } from "./config.js";
@@ -28,7 +28,7 @@ import type {
   PrismaClient,
 } from "./generated/prisma/client.js";
 import { toMinorUnits } from "./money.js";
-import { lockOrder, recordChange } from "./order-changes.js";
+import { closeOrderId, lockOrder, recordChange } from "./order-changes.js";
 import { orderMessage, type OrderRow } from "./order-message.js";
 import { readSnapshot, SNAPSHOT_COLUMNS, type SnapshotRow, snapshotOf } from "./snapshots.js";
 import { toV1CreateRequest, toV1Order } from "./v1-message.js";
@@ -81,7 +81,8 @@ export class Orders {
       return this.addresses.addTo(order, address);
     }
     const known = await this.#read(row.orderId, signal);
-    if (known?.contentHash.equals(contentHash)) return known.order;
+    if (!known) throw neverPlaced(row.orderId);
+    if (known.contentHash.equals(contentHash)) return known.order;
     throw failure(Reason.ORDER_MISMATCH, `${row.orderId} stands for another order`, {
       resourceType: OrderSchema.typeName,
       resourceName: row.orderId,
@@ -97,13 +98,22 @@ export class Orders {
     return known.order;
   }
 
-  /** Calls an order off; calling it off again changes nothing. */
+  /**
+   * Cancels an order; cancelling it again changes nothing. Checkout may cancel an order that was never
+   * placed: then its id is closed, and there is no order to give.
+   */
   cancel(
     { orderId, reason, note }: Pick<CancelOrderRequest, "orderId" | "reason" | "note">,
     signal: AbortSignal,
-  ): Promise<Order> {
+  ): Promise<Order | undefined> {
+    checkReason(reason);
     return this.database.transaction(signal, async (tx) => {
-      const row = await lockOrder(tx, orderId);
+      let row = await lockOrder(tx, orderId);
+      if (!row && reason === CancelReason.CHECKOUT_FAILED) {
+        requireOwner("");
+        if (await closeOrderId(tx, orderId, this.settings.clock.now())) return undefined;
+        row = await lockOrder(tx, orderId);
+      }
       if (!row) throw orderNotFound(orderId);
       requireOwner(row.customerId);
       const address = row.sealedAddress ?? row.shippingAddress;
@@ -151,6 +161,24 @@ export class Orders {
     );
     return found && { order: readSnapshot(found, this.addresses), contentHash: found.content_hash };
   }
+}
+
+/** Money rests on the reason, so it is no word that any caller may choose. */
+function checkReason(reason: CancelReason): void {
+  if (reason === CancelReason.CHECKOUT_FAILED) requireDelegate();
+  if (reason === CancelReason.SHOP_DECISION) requireSupport();
+}
+
+function neverPlaced(orderId: string): Error {
+  return failure(Reason.ORDER_CANCELLED, `${orderId} was cancelled before it was placed`, {
+    violations: [
+      {
+        type: "ORDER_STATE",
+        subject: orderId,
+        description: "The checkout that the order belongs to has failed",
+      },
+    ],
+  });
 }
 
 /** Fails as the contract says for an id that no order has. */

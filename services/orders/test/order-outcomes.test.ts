@@ -1,4 +1,4 @@
-import { CancelReason, OrderState } from "@emporium/contracts/orders/v1";
+import { CancelReason, OrderService, OrderState } from "@emporium/contracts/orders/v1";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { OK, outcomeOf } from "./outcome.js";
 import { back, line, newId, orderRequest, returnRequest } from "./requests.js";
@@ -63,7 +63,7 @@ describe("CreateOrder", () => {
     });
   });
 
-  test("4. the order is PLACED, complete, with its total", async () => {
+  test("5. the order is PLACED, complete, with its total", async () => {
     const request = orderRequest([line("85123A", 6, 255), line("71053", 6, 339)]);
     const { order } = await shop.orders.createOrder(request);
     expect(order).toMatchObject({
@@ -83,7 +83,7 @@ describe("CreateOrder", () => {
     expect(found.order).toEqual(order);
   });
 
-  test("4. a thousand of the longest lines are one order", async () => {
+  test("5. a thousand of the longest lines are one order", async () => {
     const lines = Array.from({ length: 1000 }, (_, at) => ({
       ...line(`S${String(at).padStart(31, "0")}`, 1_000_000, 100_000_000),
       title: "😀".repeat(200),
@@ -187,7 +187,61 @@ describe("ListOrders", () => {
 });
 
 describe("CancelOrder", () => {
-  test("1. ORDER_NOT_FOUND", async () => {
+  test.each([
+    ["a customer says CHECKOUT_FAILED", "ada", CancelReason.CHECKOUT_FAILED],
+    ["support says CHECKOUT_FAILED", "admin", CancelReason.CHECKOUT_FAILED],
+    ["a customer says SHOP_DECISION", "ada", CancelReason.SHOP_DECISION],
+  ] as const)("1. FORBIDDEN where %s, and nothing is cancelled", async (_, who, reason) => {
+    const { orderId } = await placed();
+    const own = { ...orderRequest([line("A", 1, 100)]), customerId: "17850" };
+    await shop.orders.createOrder(own);
+    const caller = shop.client(OrderService, who);
+    for (const id of [own.orderId, orderId, newId("ord")])
+      expect(await outcomeOf(caller.cancelOrder({ orderId: id, reason }))).toMatchObject({
+        reason: "FORBIDDEN",
+        code: "PermissionDenied",
+      });
+    const { order } = await shop.orders.getOrder({ orderId: own.orderId });
+    expect(order).toMatchObject({ state: OrderState.PLACED, revision: 1n });
+  });
+
+  test("2. checkout closes the id of an order that was never placed", async () => {
+    const request = orderRequest([line("85123A", 6, 255)]);
+    const { orderId } = request;
+    const checkout = shop.client(OrderService, "checkout");
+    const close = { orderId, reason: CancelReason.CHECKOUT_FAILED };
+    expect((await checkout.cancelOrder(close)).order).toBeUndefined();
+    expect((await checkout.cancelOrder(close)).order).toBeUndefined();
+    expect(await outcomeOf(shop.orders.createOrder(request))).toMatchObject({
+      reason: "ORDER_CANCELLED",
+      code: "FailedPrecondition",
+    });
+    for (const gone of [shop.orders.getOrder({ orderId }), cancel(orderId)])
+      expect(await outcomeOf(gone)).toMatchObject({ reason: "ORDER_NOT_FOUND" });
+    const returned = shop.orders.returnItems(returnRequest([back("85123A", 1)], { orderId }));
+    expect(await outcomeOf(returned)).toMatchObject({ reason: "ORDER_NOT_FOUND" });
+    const { orders } = await shop.orders.listOrders({ pageSize: 100 });
+    expect(orders.map((order) => order.orderId)).not.toContain(orderId);
+    expect(await shop.database.prisma.outbox.count({ where: { aggregateId: orderId } })).toBe(0);
+  });
+
+  test("2. of an order that is placed and closed at the same moment, one of both happens", async () => {
+    const checkout = shop.client(OrderService, "checkout");
+    const rounds = Array.from({ length: 20 }, async () => {
+      const request = orderRequest([line("85123A", 6, 255)]);
+      const close = { orderId: request.orderId, reason: CancelReason.CHECKOUT_FAILED };
+      const [created, closed] = await Promise.allSettled([
+        shop.orders.createOrder(request),
+        checkout.cancelOrder(close),
+      ]);
+      expect(closed.status).toBe("fulfilled");
+      const cancelled = closed.status === "fulfilled" && closed.value.order;
+      expect(created.status === "fulfilled").toBe(cancelled !== undefined);
+    });
+    await Promise.all(rounds);
+  });
+
+  test("3. ORDER_NOT_FOUND", async () => {
     const orderId = newId("ord");
     expect(await outcomeOf(cancel(orderId))).toEqual({
       reason: "ORDER_NOT_FOUND",
@@ -196,14 +250,14 @@ describe("CancelOrder", () => {
     });
   });
 
-  test("2. cancelled again, the order keeps its first reason", async () => {
+  test("4. cancelled again, the order keeps its first reason", async () => {
     const { orderId } = await placed();
     const { order } = await cancel(orderId, CancelReason.SHOP_DECISION);
-    expect((await cancel(orderId, CancelReason.CHECKOUT_FAILED)).order).toEqual(order);
+    expect((await cancel(orderId)).order).toEqual(order);
     expect(order?.cancelReason).toBe(CancelReason.SHOP_DECISION);
   });
 
-  test.each([1, 3])("3. ORDER_PARTLY_RETURNED after %i of 3 units are back", async (quantity) => {
+  test.each([1, 3])("5. ORDER_PARTLY_RETURNED after %i of 3 units are back", async (quantity) => {
     const { orderId } = await placed(line("A", 3, 100));
     await shop.orders.returnItems(returnRequest([back("A", quantity)], { orderId }));
     expect(await outcomeOf(cancel(orderId))).toEqual({
@@ -213,7 +267,7 @@ describe("CancelOrder", () => {
     });
   });
 
-  test("4. the order is CANCELLED, later than it was placed", async () => {
+  test("6. the order is CANCELLED, later than it was placed", async () => {
     const { orderId } = await placed();
     shop.clock.advance(5000);
     expect(await outcomeOf(cancel(orderId))).toEqual(OK);

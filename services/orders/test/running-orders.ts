@@ -17,7 +17,7 @@ import {
   type ServiceImpl,
   type TlsSource,
 } from "@emporium/grpc";
-import { testInfrastructure } from "@emporium/local/test";
+import { type Principal, testInfrastructure } from "@emporium/local/test";
 import { movableClock, type MovableClock } from "@emporium/runtime";
 import { PrismaClient } from "../src/generated/prisma/client.js";
 import { create, schema } from "../src/index.js";
@@ -27,7 +27,7 @@ export interface RunningOrders extends AsyncDisposable {
   /** A client of the first replica, in the first version of the contract. */
   readonly orders: Client<typeof OrderService>;
   /** Another client of the first replica. */
-  client<Service extends DescService>(service: Service): Client<Service>;
+  client<Service extends DescService>(service: Service, by?: Principal): Client<Service>;
   readonly clock: MovableClock;
   /** The service's own tables. */
   readonly database: Database<PrismaClient>;
@@ -103,8 +103,17 @@ export async function runOrders({
   };
   const orders = parts.use(await startReplica());
   const running = parts.move();
-  const client = <Service extends DescService>(service: Service): Client<Service> =>
-    running.use(createGrpcClient(service, { ...caller, address: `dns:///${orders.address}` }));
+  const client = <Service extends DescService>(
+    service: Service,
+    by: Principal = "admin",
+  ): Client<Service> =>
+    running.use(
+      createGrpcClient(service, {
+        ...caller,
+        interceptors: [infrastructure.by(by)],
+        address: `dns:///${orders.address}`,
+      }),
+    );
   return {
     orders,
     client,

@@ -127,7 +127,7 @@ const ORDERS = `
   SELECT order_id AS id, checkout_id AS "checkoutId", state, cancel_reason AS "cancelReason",
     total, refunded, (SELECT json_agg(json_build_object('sku', sku, 'quantity', quantity))
       FROM order_lines WHERE order_lines.order_id = orders.order_id) AS lines
-  FROM orders`;
+  FROM orders WHERE revision > 0`;
 
 const LOOSE_RETURNS = "SELECT return_id AS id, refund FROM returns WHERE order_id IS NULL";
 
