@@ -60,8 +60,9 @@ async function admit(
     throw forbidden(`${service} does not call this`);
   const missing = scopes.filter((scope) => !token.scopes.has(scope));
   if (missing.length > 0) throw forbidden(`The token lacks the scope ${missing.join(" ")}`);
-  const isDelegate = token.isProgram && token.subject === service && delegates.includes(service);
-  return { service, token, isDelegate, ownerAsked: false };
+  const byDelegate = delegates.includes(service);
+  const isDelegate = byDelegate && token.isProgram && token.subject === service;
+  return { service, token, byDelegate, isDelegate, ownerAsked: false };
 }
 
 async function verifiedToken(

@@ -11,6 +11,8 @@ export interface Caller {
   /** The program that made the call, from its certificate: `checkout`. */
   readonly service: string;
   readonly token: Token;
+  /** The program that made the call is among the method's `delegates`, whatever the token. */
+  readonly byDelegate: boolean;
   /** It finishes what customers began, with a token of its own (`access.delegates`). */
   readonly isDelegate: boolean;
   /** Whether `requireOwner` was asked. */
@@ -50,12 +52,14 @@ export function requireOwner(customerId: string): void {
 }
 
 /**
- * Lets the call go on only for a program that the method names among its `delegates`. For words of a
- * request that only it may say. Throws FORBIDDEN.
+ * Lets the call go on only if a program made it that the method names among its `delegates`, by its
+ * certificate. For words of a request that nobody else may say. Throws FORBIDDEN.
  */
 export function requireDelegate(): void {
   const caller = callerOfRunningCall();
-  if (caller && !caller.isDelegate)
+  if (!caller) return;
+  caller.ownerAsked = true;
+  if (!caller.byDelegate)
     throw engineFailure(
       EngineReason.FORBIDDEN,
       "Only a program that the contract names may say this",

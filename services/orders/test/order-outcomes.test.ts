@@ -195,7 +195,7 @@ describe("CancelOrder", () => {
     const { orderId } = await placed();
     const own = { ...orderRequest([line("A", 1, 100)]), customerId: "17850" };
     await shop.orders.createOrder(own);
-    const caller = shop.client(OrderService, who);
+    const caller = shop.client(OrderService, { as: "test", by: who });
     for (const id of [own.orderId, orderId, newId("ord")])
       expect(await outcomeOf(caller.cancelOrder({ orderId: id, reason }))).toMatchObject({
         reason: "FORBIDDEN",
@@ -208,7 +208,7 @@ describe("CancelOrder", () => {
   test("2. checkout closes the id of an order that was never placed", async () => {
     const request = orderRequest([line("85123A", 6, 255)]);
     const { orderId } = request;
-    const checkout = shop.client(OrderService, "checkout");
+    const checkout = shop.client(OrderService, { by: "checkout" });
     const close = { orderId, reason: CancelReason.CHECKOUT_FAILED };
     expect((await checkout.cancelOrder(close)).order).toBeUndefined();
     expect((await checkout.cancelOrder(close)).order).toBeUndefined();
@@ -226,7 +226,7 @@ describe("CancelOrder", () => {
   });
 
   test("2. of an order that is placed and closed at the same moment, one of both happens", async () => {
-    const checkout = shop.client(OrderService, "checkout");
+    const checkout = shop.client(OrderService, { by: "checkout" });
     const rounds = Array.from({ length: 20 }, async () => {
       const request = orderRequest([line("85123A", 6, 255)]);
       const close = { orderId: request.orderId, reason: CancelReason.CHECKOUT_FAILED };

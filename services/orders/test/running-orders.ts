@@ -27,7 +27,10 @@ export interface RunningOrders extends AsyncDisposable {
   /** A client of the first replica, in the first version of the contract. */
   readonly orders: Client<typeof OrderService>;
   /** Another client of the first replica. */
-  client<Service extends DescService>(service: Service, by?: Principal): Client<Service>;
+  client<Service extends DescService>(
+    service: Service,
+    caller?: { as?: "checkout" | "test"; by?: Principal },
+  ): Client<Service>;
   readonly clock: MovableClock;
   /** The service's own tables. */
   readonly database: Database<PrismaClient>;
@@ -103,13 +106,15 @@ export async function runOrders({
   };
   const orders = parts.use(await startReplica());
   const running = parts.move();
+  const certificates = { checkout: caller.tls.source, test: await infrastructure.tls("test") };
   const client = <Service extends DescService>(
     service: Service,
-    by: Principal = "admin",
+    { as = "checkout", by = "admin" }: { as?: "checkout" | "test"; by?: Principal } = {},
   ): Client<Service> =>
     running.use(
       createGrpcClient(service, {
         ...caller,
+        tls: { source: certificates[as], server: "orders" },
         interceptors: [infrastructure.by(by)],
         address: `dns:///${orders.address}`,
       }),
