@@ -61,7 +61,7 @@ export class CheckoutProcess implements Process {
     const driving = { isOver: false };
     void this.#renew(checkout, driving, table);
     try {
-      await new Saga(this.#parties, journal, token, control.signal).run();
+      await new Saga(this.#parties, journal, () => token, control.signal).run();
       network.note(`${this.name} ended ${checkout.checkoutId}`);
     } catch (error) {
       network.note(`${this.name} let go of ${checkout.checkoutId}: ${String(error)}`);

@@ -8,7 +8,7 @@ import { Catalogue } from "./catalogue.js";
 import { CheckoutController } from "./checkout.controller.js";
 import { type Settings, SETTINGS } from "./config.js";
 import type { PrismaClient } from "./generated/prisma/client.js";
-import { Leases } from "./leases.js";
+import { LEASE_DATABASE, Leases } from "./leases.js";
 import { PAYMENT_PROVIDER, type PaymentProvider } from "./payment/payment-provider.js";
 import { Purchases } from "./purchases.js";
 import { Quotes } from "./quotes.js";
@@ -20,6 +20,7 @@ import { Timeline } from "./timeline.js";
 /** What the service's parts share, and where it finds the others. */
 interface Shared {
   database: Database<PrismaClient>;
+  leaseDatabase: Database<PrismaClient>;
   events: Events<PrismaClient>;
   dataKeys: DataKeys;
   payments: PaymentProvider;
@@ -37,7 +38,7 @@ interface Shared {
 })
 export class CheckoutModule {
   static with(shared: Shared): DynamicModule {
-    const { database, events, dataKeys, payments, settings } = shared;
+    const { database, leaseDatabase, events, dataKeys, payments, settings } = shared;
     const { inventoryAddress, ordersAddress, tls, clients } = shared;
     return {
       module: CheckoutModule,
@@ -61,6 +62,7 @@ export class CheckoutModule {
       ],
       providers: [
         { provide: Database, useValue: database },
+        { provide: LEASE_DATABASE, useValue: leaseDatabase },
         { provide: Events, useValue: events },
         { provide: DataKeys, useValue: dataKeys },
         { provide: PAYMENT_PROVIDER, useValue: payments },

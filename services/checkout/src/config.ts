@@ -48,7 +48,7 @@ export interface SagaSettings {
 }
 
 export const defaultSagaSettings: SagaSettings = {
-  leaseMs: 5_000,
+  leaseMs: 3_000,
   takeoverMs: 1_000,
   budgetMs: 60_000,
   lingerMs: 200,

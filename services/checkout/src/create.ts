@@ -11,6 +11,9 @@ import { Refunds } from "./refunds.js";
 
 const LEDGER_CONNECTIONS = 5;
 
+/** One renews while the other looks for what nobody drives. */
+const LEASE_CONNECTIONS = 2;
+
 /**
  * Pauses between two tries of a refund. A payment that is not captured yet is a reason to wait, for
  * as long as its saga may take; ten minutes are more than any should.
@@ -38,9 +41,11 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
   // With connections of its own, as the system apart that it stands for: a consumer that holds all
   // of the service's still finds one for the refund that it waits for.
   const ledger = await service.openDatabase("payment-simulator", LEDGER_CONNECTIONS);
+  const leaseDatabase = await service.openDatabase("checkout-leases", LEASE_CONNECTIONS);
   const app = await service.serve(
     CheckoutModule.with({
       database,
+      leaseDatabase,
       events,
       dataKeys,
       payments: new PaymentSimulator(ledger, settings),

@@ -43,7 +43,9 @@ export class Purchases {
    * not the purchase. Fails as the contract says where it is refused.
    */
   async complete(request: CompleteOrderRequest, signal: AbortSignal): Promise<Checkout> {
-    const checkout = await this.end(await this.start(request, signal), signal);
+    const started = await this.start(request, signal);
+    using _token = this.runs.offerToken(started.checkoutId, request.paymentToken);
+    const checkout = await this.end(started, signal);
     if (checkout.refusal) throw toFailure(checkout.refusal);
     return checkoutMessage(checkout);
   }

@@ -47,6 +47,8 @@ export class SagaRuns implements AsyncDisposable, OnModuleDestroy {
       unit: "{checkout}",
       description: "Checkouts that this process has driven to their end, by outcome and reason",
     });
+  /** Payment tokens of callers that wait for a checkout which another process drives, or has driven. */
+  readonly #offered = new Map<string, string>();
   #takeovers = 0;
 
   constructor(
@@ -80,6 +82,15 @@ export class SagaRuns implements AsyncDisposable, OnModuleDestroy {
   /** Drives a checkout that was just written down. Goes on when the caller hangs up. */
   start(checkout: CheckoutRow, paymentToken: string): Run {
     return outliveCall(() => this.#drive(checkout, paymentToken));
+  }
+
+  /**
+   * Keeps the payment token of a caller who asks again, until the result is disposed: if the process
+   * that drives the checkout is gone before the payment was authorized, this one can go on with it.
+   */
+  offerToken(checkoutId: string, paymentToken: string): Disposable {
+    this.#offered.set(checkoutId, paymentToken);
+    return { [Symbol.dispose]: () => void this.#offered.delete(checkoutId) };
   }
 
   /** Called by Nest when the server has drained and the clients are still open. */
@@ -128,7 +139,8 @@ export class SagaRuns implements AsyncDisposable, OnModuleDestroy {
     });
     try {
       if (by.fromAnother) journal.did("TAKEN_OVER");
-      await new Saga(this.#parties, journal, by.paymentToken, control.signal).run();
+      const token = () => by.paymentToken ?? this.#offered.get(checkout.checkoutId);
+      await new Saga(this.#parties, journal, token, control.signal).run();
       const { state: outcome, refusal } = checkout;
       this.#outcomes.add(1, { outcome, reason: refusal?.reason ?? "" });
       return checkout;
@@ -152,7 +164,9 @@ export class SagaRuns implements AsyncDisposable, OnModuleDestroy {
   async #takeOver(signal: AbortSignal): Promise<void> {
     const limit = Math.min(TAKEOVER_BATCH, MOST_TAKEOVERS - this.#takeovers);
     if (limit <= 0) return;
-    const taken = await this.leases.takeOver(limit, [...this.#driven.keys()], signal);
+    const except = [...this.#driven.keys()];
+    const hasToken = (checkoutId: string) => this.#offered.has(checkoutId);
+    const taken = await this.leases.takeOver(limit, { except, hasToken }, signal);
     for (const { checkout, fromAnother } of taken) {
       this.settings.log.info({ checkout_id: checkout.checkoutId }, "A checkout is taken over");
       this.#takeovers += 1;

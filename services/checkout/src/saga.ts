@@ -57,8 +57,8 @@ export class Saga {
   constructor(
     private readonly parties: SagaParties,
     private readonly journal: Journal,
-    /** Absent after a takeover: it is never stored. */
-    private readonly paymentToken: string | undefined,
+    /** The token is never stored: after a takeover there is one only if the customer asked again. */
+    private readonly paymentToken: () => string | undefined,
     /** Fires when this process drives the checkout no longer; `run` then rejects with its reason. */
     private readonly signal: AbortSignal,
   ) {
@@ -122,7 +122,7 @@ export class Saga {
 
   /** What the provider says; `undefined` where it says nothing in time or cannot be asked. */
   async #askForPayment(): Promise<PaymentState | undefined> {
-    const token = this.paymentToken;
+    const token = this.paymentToken();
     if (token === undefined) return undefined;
     const { total: amount, currency } = this.#checkout;
     const payment = { paymentId: this.#paymentId, token, amount, currency };

@@ -97,7 +97,7 @@ async function play(schedule: Schedule): Promise<void> {
   const duplicates = survivors.slice(0, schedule.duplicates).map(ask);
   await Promise.race([cut ?? answer, answer]);
   if (schedule.expires) shop.warehouse.expire(checkoutId);
-  await shop.expireLeases(checkoutId);
+  await shop.releaseLeases(checkoutId);
   if (schedule.wakesEarly) first.restorePower();
 
   const where = { checkoutId };

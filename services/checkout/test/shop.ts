@@ -88,14 +88,24 @@ export class Shop {
     return replica;
   }
 
-  /** Makes the lease of a checkout run out, or of all that run. */
-  async expireLeases(checkoutId?: string): Promise<void> {
-    await this.database.prisma.checkout.updateMany({
-      where: { state: "RUNNING", ...(checkoutId && { checkoutId }) },
-      data: { leaseUntil: new Date(0) },
-    });
+  /** Makes the lease of a checkout run out, as when nobody could renew it in time. */
+  async overrunLease(checkoutId: string): Promise<void> {
+    await this.database.query(undefined, OVERRUN, [checkoutId]);
+  }
+
+  /** Gives the lease of a checkout away, or of all that run. */
+  async releaseLeases(checkoutId?: string): Promise<void> {
+    await this.database.query(undefined, RELEASE, [checkoutId ?? null]);
   }
 }
+
+const OVERRUN = `
+  UPDATE checkouts SET lease_until = now() - interval '1 second' WHERE checkout_id = $1`;
+
+/** As a process that ends does. */
+const RELEASE = `
+  UPDATE checkouts SET lease_until = '-infinity'
+  WHERE state = 'RUNNING' AND checkout_id = coalesce($1, checkout_id)`;
 
 /**
  * One process of checkout. Its power can be cut: then it does nothing more, neither writes nor calls

@@ -18,8 +18,12 @@ afterAll(() => stack.disposeAsync());
 
 const { signal } = new AbortController();
 
-/** Starts a purchase on a replica of its own that stops at this place, and lets its lease run out. */
-async function stopAt(place: FaultPointName, request = purchase()) {
+/** Starts a purchase on a replica of its own that stops at this place; its lease is given away. */
+async function stopAt(
+  place: FaultPointName,
+  request = purchase(),
+  lease: "released" | "overrun" = "released",
+) {
   const stopped = await shop.startReplica(NO_TAKEOVER);
   const cut = stopped.cutPowerAt(place);
   const answer = stopped.purchases.complete(request, signal).then(
@@ -27,7 +31,8 @@ async function stopAt(place: FaultPointName, request = purchase()) {
     (error: unknown) => reasonOf(error)?.reason,
   );
   await cut;
-  await shop.expireLeases(request.checkoutId);
+  if (lease === "released") await shop.releaseLeases(request.checkoutId);
+  else await shop.overrunLease(request.checkoutId);
   return { stopped, answer, checkoutId: request.checkoutId };
 }
 
@@ -155,13 +160,59 @@ test("two that take over at once do not get the same checkout", async () => {
 });
 
 test("a lease is renewed for as long as its checkout runs", async () => {
-  const patient = await shop.startReplica({ leaseMs: 900, callMs: 700 });
+  await using patient = await shop.startReplica({ leaseMs: 900, callMs: 700 });
   const request = purchase();
   shop.faults.add(request.checkoutId, "createOrder", "stuck", "stuck");
   await patient.purchases.complete(request, signal);
   const { steps } = await audit(shop, request.checkoutId);
   expect(steps).not.toContain("TAKEN_OVER");
 });
+
+test("a checkout whose lease ran out stays with its owner while that lives", async () => {
+  await using owner = await shop.startReplica({ leaseMs: 3_000, callMs: 6_000 });
+  await using _other = await shop.startReplica({ leaseMs: 3_000 });
+  const request = purchase();
+  shop.faults.add(request.checkoutId, "createOrder", "stuck");
+  const answer = owner.purchases.complete(request, signal);
+  await soon(() => expect(shop.faults.count(request.checkoutId, "createOrder")).toBe(1));
+  for (let stalls = 0; stalls < 3; stalls++) {
+    await shop.overrunLease(request.checkoutId);
+    await soon(async () => expect(await leaseLeftMs(request.checkoutId)).toBeGreaterThan(0));
+  }
+  await answer;
+  const books = await audit(shop, request.checkoutId);
+  expect(books).toMatchObject({ state: "COMPLETED" });
+  expect(books.steps).not.toContain("TAKEN_OVER");
+});
+
+test("a checkout whose owner is dead is taken over, without the owner's help", async () => {
+  const { stopped, answer, checkoutId } = await stopAt("after-authorize", purchase(), "overrun");
+  await using taker = await shop.startReplica({ leaseMs: 200 });
+  await taker.timeline.end(checkoutId, signal);
+  expect(await audit(shop, checkoutId)).toMatchObject({ state: "COMPLETED" });
+  stopped.restorePower();
+  expect(await answer).toBe("COMPLETED");
+});
+
+test("a customer who asks again brings the token with which another process goes on", async () => {
+  const request = purchase();
+  const { stopped, answer } = await stopAt("before-authorize", request, "overrun");
+  await using taker = await shop.startReplica({ leaseMs: 200 });
+  const { checkoutId } = await taker.purchases.complete(request, signal);
+  const books = await audit(shop, checkoutId);
+  expect(books).toMatchObject({ state: "COMPLETED" });
+  expect(books.steps).toContain("TAKEN_OVER");
+  stopped.restorePower();
+  expect(await answer).toBe("COMPLETED");
+});
+
+/** Milliseconds that a lease still lasts, by the database's clock. */
+async function leaseLeftMs(checkoutId: string): Promise<number> {
+  const sql = `SELECT (extract(epoch FROM lease_until - now()) * 1000)::float8 AS left
+    FROM checkouts WHERE checkout_id = $1`;
+  const [row] = await shop.database.query<{ left: number }>(undefined, sql, [checkoutId]);
+  return row!.left;
+}
 
 test("a checkout that a replica could not finish in its time is taken up again", async () => {
   const hasty = await shop.startReplica({ budgetMs: 150, leaseMs: 200 });
