@@ -12,6 +12,15 @@ export interface ErrorLog {
   error(fields: Record<string, unknown>, message: string): void;
 }
 
+/** Writes a line; a log that throws loses the line and nothing else. */
+export function logSafely(log: ErrorLog, fields: Record<string, unknown>, message: string): void {
+  try {
+    log.error(fields, message);
+  } catch {
+    // There is nowhere left to report it.
+  }
+}
+
 /** Tells whether an error says that something which the service needs, its database, is away. */
 export type AwayCheck = (error: unknown) => boolean;
 
@@ -93,7 +102,7 @@ function fromRpcException(error: RpcException, log: ErrorLog): ConnectError {
 }
 
 function dependencyAway(error: unknown, log: ErrorLog): ConnectError {
-  log.error({ err: error }, "A call failed because something that it needs is away");
+  logSafely(log, { err: error }, "A call failed because something that it needs is away");
   return engineFailure(EngineReason.DEPENDENCY_AWAY, "Something that is needed is away", {
     retryDelay: { seconds: AWAY_RETRY_S },
   });
@@ -101,7 +110,8 @@ function dependencyAway(error: unknown, log: ErrorLog): ConnectError {
 
 function internal(error: unknown, log: ErrorLog): ConnectError {
   const errorId = randomUUID();
-  log.error(
+  logSafely(
+    log,
     { error_id: errorId, err: error },
     "A call failed for a reason that callers do not see",
   );

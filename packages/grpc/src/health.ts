@@ -91,7 +91,7 @@ export class Health {
     check: ({ service }) => {
       const status = this.#statusOf(service);
       if (status === Status.SERVICE_UNKNOWN)
-        throw new ConnectError(`No service ${service} here`, Code.NotFound);
+        throw new ConnectError(`No such service: ${service.slice(0, 200)}`, Code.NotFound);
       return { status };
     },
     list: () => ({

@@ -23,6 +23,39 @@ export function toMetadata(headers: Headers, into: Metadata = new WireMetadata()
   return into;
 }
 
+/** Headers of the connection, of the transport, and what gRPC itself says with them. */
+const RESERVED =
+  /^(:.*|grpc-.*|connection|keep-alive|proxy-connection|transfer-encoding|upgrade|te|host|content-length|content-type)$/;
+
+/** Names as grpc-js takes them. */
+const NAME = /^[0-9a-z_.-]+$/;
+
+/** Values of gRPC's `ASCII-Value`; anything else ends the stream in HTTP/2. */
+const VALUE = /^[\x20-\x7e]*$/;
+
+/** Push-back to a client's retries (gRFC A6): the one header of gRPC's own that a server may set. */
+const PUSHBACK = "grpc-retry-pushback-ms";
+
+/**
+ * Copies what a server wants to send into grpc-js metadata, as much of it as can be sent: no reserved
+ * name, no value that HTTP/2 refuses, and no more than `maxBytes` as HTTP/2 counts them (RFC 9113,
+ * 6.5.2). Calls `onDropped` with the name of everything that is left out.
+ */
+export function toSendableMetadata(
+  headers: Headers,
+  { maxBytes, onDropped }: { maxBytes: number; onDropped: (name: string) => void },
+  into: Metadata = new WireMetadata(),
+): Metadata {
+  let bytes = 0;
+  for (const [name, value] of headers) {
+    bytes += name.length + value.length + 32;
+    const isAllowed = name === PUSHBACK || (NAME.test(name) && !RESERVED.test(name));
+    if (!isAllowed || !VALUE.test(value) || bytes > maxBytes) onDropped(name);
+    else toMetadata(new Headers([[name, value]]), into);
+  }
+  return into;
+}
+
 /**
  * Metadata that writes binary values as base64 without padding, as gRPC asks of those who send
  * (PROTOCOL-HTTP2, "Custom-Metadata"); grpc-js pads them.

@@ -7,9 +7,9 @@ import { CallContext, cancelled, deadlineExceeded } from "./call-context.js";
 import { acceptsGzip } from "./compression.js";
 import { deprecationOf, warn } from "./deprecation.js";
 import type { EngineClock } from "./engine-clock.js";
-import { type AwayCheck, type ErrorLog, toConnectError } from "./exceptions.js";
+import { type AwayCheck, type ErrorLog, logSafely, toConnectError } from "./exceptions.js";
 import { engineFailure } from "./failure.js";
-import { toMetadata } from "./metadata.js";
+import { toSendableMetadata } from "./metadata.js";
 import { type CallObserver, codeName } from "./observe.js";
 import { policyOf } from "./policy.js";
 import { toStatus } from "./status.js";
@@ -41,6 +41,9 @@ export interface CallSurroundings {
   /** Calls that are under way, so that a drain can find them. */
   readonly calls: RunningCalls;
 }
+
+/** Most bytes of headers or trailers that a handler sends, as HTTP/2 counts them. */
+const MAX_METADATA_BYTES = 8 * 1024;
 
 /** What a signal says after an answer was sent; one for all, since nobody should be listening. */
 const answered = new ConnectError("The call has ended", Code.Canceled);
@@ -103,15 +106,25 @@ export class RunningCall {
     if (this.finished) return false;
     this.finished = true;
     this.server.calls.delete(this);
-    this.context.abort(reason);
-    this.onFinish?.();
+    this.#safely("an abort listener", () => this.context.abort(reason));
+    this.#safely("the end of a stream", () => this.onFinish?.());
     const code = reason === answered ? undefined : reason.code;
     if (this.server.observers.length > 0) {
       if (this.#trace) context.with(this.#trace, () => this.#report(code));
       else this.#report(code);
     }
-    if (this.#trace) endServerSpan(trace.getSpan(this.#trace), code);
+    const span = this.#trace && trace.getSpan(this.#trace);
+    if (span) this.#safely("a span", () => endServerSpan(span, code));
     return true;
+  }
+
+  /** What is thrown beside a call, by an observer or an exporter, ends neither the call nor the process. */
+  #safely(what: string, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      logSafely(this.server.log, { err: error }, `The end of a call: ${what} has thrown`);
+    }
   }
 
   #report(code: Code | undefined): void {
@@ -121,7 +134,8 @@ export class RunningCall {
       durationMs: performance.now() - this.#started,
       peer: this.context.peer,
     };
-    for (const observer of this.server.observers) observer(finished);
+    for (const observer of this.server.observers)
+      this.#safely("an observer", () => observer(finished));
   }
 
   /** Ends it now with this error. */
@@ -134,16 +148,36 @@ export class RunningCall {
     // with them; but who reads a stream looks for what its handler has set where that belongs.
     else if (!this.awaitsAnswer && context.headersToSend && !context.headersSent) {
       context.headersSent = true;
-      call.sendMetadata(toMetadata(context.headersToSend));
+      call.sendMetadata(this.sendable(context.headersToSend));
     }
-    call.sendStatus(toStatus(error, context.trailersOfFailure));
+    call.sendStatus(toStatus(error, context.trailersOfFailure, this.#onDropped));
   }
 
   /** Ends it with whatever was thrown. */
   fail(error: unknown): void {
     const { log, isAway } = this.server;
-    if (!this.finished) this.end(toConnectError(error, log, isAway));
+    if (this.finished) return;
+    let failure: ConnectError;
+    try {
+      failure = toConnectError(error, log, isAway);
+    } catch {
+      failure = new ConnectError("Internal error", Code.Internal);
+    }
+    this.end(failure);
   }
+
+  /** Headers or trailers as far as they can be sent. */
+  sendable(headers: Headers): grpc.Metadata {
+    return toSendableMetadata(headers, {
+      maxBytes: MAX_METADATA_BYTES,
+      onDropped: this.#onDropped,
+    });
+  }
+
+  readonly #onDropped = (name: string): void => {
+    const { path } = policyOf(this.context.method);
+    logSafely(this.server.log, { rpc: path.slice(1), name }, "A reply cannot carry this metadata");
+  };
 }
 
 /** The contract's `longest` is over: a stream can be resumed, an answer comes too late. */
@@ -183,9 +217,18 @@ export class RunningCalls extends Set<RunningCall> {
     const now = this.clock.now();
     let next = Infinity;
     for (const call of this) {
-      if (call.expires <= now) call.expire();
+      if (call.expires <= now) this.#expire(call);
       else next = Math.min(next, call.expires);
     }
     if (next < Infinity) this.#watch(next);
+  }
+
+  /** One that cannot be ended must not keep the others from it. */
+  #expire(call: RunningCall): void {
+    try {
+      call.expire();
+    } catch {
+      this.delete(call);
+    }
   }
 }

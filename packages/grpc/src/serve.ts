@@ -16,8 +16,8 @@ import {
   invokeUnary,
 } from "./invoke.js";
 import { decodeRequest, RefusedRequest } from "./contract/request-decoder.js";
-import { toMetadata } from "./metadata.js";
 import type { Answer } from "./nest-result.js";
+import { toConnectError } from "./exceptions.js";
 import { policyOf } from "./policy.js";
 import { type CallSurroundings, RunningCall, type WireCall } from "./running-call.js";
 import { toStatus } from "./status.js";
@@ -130,7 +130,8 @@ function begin<Input>(
       call.sendStatus(toStatus(refusal));
       return undefined;
     }
-    const running = new RunningCall(method, call, metadata, options, awaitsAnswer);
+    const running = startCall(method, call, metadata, options, awaitsAnswer);
+    if (!running) return undefined;
     running
       .run(async () => {
         if (input instanceof RefusedRequest) throw input.error;
@@ -139,6 +140,22 @@ function begin<Input>(
       .catch((error: unknown) => running.run(() => running.fail(error)));
     return running;
   };
+}
+
+/** A call that cannot even begin, for what an observer throws, ends alone. */
+function startCall(
+  method: DescMethod,
+  call: WireCall,
+  metadata: grpc.Metadata,
+  options: ServeOptions,
+  awaitsAnswer: boolean,
+): RunningCall | undefined {
+  try {
+    return new RunningCall(method, call, metadata, options, awaitsAnswer);
+  } catch (error) {
+    call.sendStatus(toStatus(toConnectError(error, options.log)));
+    return undefined;
+  }
 }
 
 function answerOne<Input>(method: DescMethod, invoke: InvokeOne<Input>, options: ServeOptions) {
@@ -196,7 +213,8 @@ function answerMany<Input>(method: DescMethod, invoke: InvokeMany<Input>, option
 function nothing(): void {}
 
 /** Response headers, where there are any; grpc-js sends its own with the first message. */
-function sendHeaders({ call, context }: RunningCall, gzip: boolean): void {
+function sendHeaders(running: RunningCall, gzip: boolean): void {
+  const { call, context } = running;
   if (context.headersSent) return;
   context.headersSent = true;
   const deprecation = deprecationOf(context.method);
@@ -205,13 +223,17 @@ function sendHeaders({ call, context }: RunningCall, gzip: boolean): void {
     return;
   }
   if (deprecation) warn(context.responseHeader, deprecation);
-  const metadata = toMetadata(context.headersToSend ?? new Headers());
+  const metadata = running.sendable(context.headersToSend ?? new Headers());
   if (gzip) metadata.set("grpc-encoding", "gzip");
   call.sendMetadata(metadata);
 }
 
 /** gRPC has no words for success. */
-function success({ context }: RunningCall) {
-  const { trailersToSend } = context;
-  return { code: 0, details: "", metadata: trailersToSend ? toMetadata(trailersToSend) : null };
+function success(running: RunningCall) {
+  const { trailersToSend } = running.context;
+  return {
+    code: 0,
+    details: "",
+    metadata: trailersToSend ? running.sendable(trailersToSend) : null,
+  };
 }

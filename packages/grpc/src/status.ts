@@ -3,33 +3,68 @@ import { type Any, anyPack, AnySchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { StatusSchema } from "@emporium/contracts/google/rpc";
 import { Metadata, type ServiceError, type StatusObject } from "@grpc/grpc-js";
-import { toHeaders, toMetadata } from "./metadata.js";
+import { toHeaders, toSendableMetadata } from "./metadata.js";
+import { fitText } from "./wire/status-text.js";
 
 /** Trailer that carries `google.rpc.Status` with the details of an error. */
 const DETAILS = "grpc-status-details-bin";
 
-/** Most characters of an error's text. Together with the details it must stay under 8 KiB, encoded. */
-const MOST_TEXT = 500;
+/*
+ * All trailers together stay under 8 KiB as they go over the wire, which is what clients accept by
+ * default: grpcio answers RESOURCE_EXHAUSTED at random for more. Details are sent as base64.
+ */
+const MAX_TEXT_BYTES = 1024;
+const MAX_DETAILS_BYTES = 4096;
+const MAX_METADATA_BYTES = 1024;
 
-/** Most bytes of all details; what comes after is left out. `ErrorInfo` comes first. */
-const MOST_DETAILS = 4096;
+/** Errors that came from another service, whose metadata is between that service and this one. */
+const received = new WeakSet<ConnectError>();
 
-/** What the wire says of an error: code, message, the details as a trailer, and other trailers. */
-export function toStatus(error: ConnectError, trailers?: Headers): StatusObject {
-  const metadata = toMetadata(error.metadata, trailers && toMetadata(trailers));
-  const text =
-    error.rawMessage.length > MOST_TEXT
-      ? `${error.rawMessage.slice(0, MOST_TEXT)}…`
-      : error.rawMessage;
-  if (error.details.length > 0) {
-    let room = MOST_DETAILS;
-    const details = error.details
-      .map(packDetail)
-      .filter(({ value }) => (room -= value.byteLength) >= 0);
-    const status = create(StatusSchema, { code: error.code, message: text, details });
-    metadata.set(DETAILS, Buffer.from(toBinary(StatusSchema, status)));
-  }
-  return { code: error.code as number, details: text, metadata };
+/**
+ * What the wire says of an error: code, message, the details as a trailer, and other trailers. Never
+ * throws: what cannot be sent is left out, and `onDropped` is called with its name. Details beyond
+ * 4,096 bytes are left out; `ErrorInfo` comes first.
+ */
+export function toStatus(
+  error: ConnectError,
+  trailers?: Headers,
+  onDropped: (name: string) => void = () => {},
+): StatusObject {
+  const limits = { maxBytes: MAX_METADATA_BYTES, onDropped };
+  const metadata = toSendableMetadata(trailers ?? new Headers(), limits);
+  if (!received.has(error)) toSendableMetadata(error.metadata, limits, metadata);
+  const code = isErrorCode(error.code) ? error.code : Code.Unknown;
+  const text = fitText(error.rawMessage, MAX_TEXT_BYTES);
+  if (error.details.length > 0)
+    metadata.set(DETAILS, packDetails(code, text, error.details, onDropped));
+  return { code: code as number, details: text, metadata };
+}
+
+/** The 16 codes of gRPC that say that a call failed. */
+function isErrorCode(code: number): code is Code {
+  return Number.isInteger(code) && code >= 1 && code <= 16;
+}
+
+function packDetails(
+  code: Code,
+  message: string,
+  details: ConnectError["details"],
+  onDropped: (name: string) => void,
+): Buffer {
+  let room = MAX_DETAILS_BYTES;
+  const packed = details.flatMap((detail) => {
+    const type = "desc" in detail ? detail.desc.typeName : detail.type;
+    try {
+      const any = packDetail(detail);
+      if ((room -= any.value.byteLength) >= 0) return any;
+    } catch {
+      // A message that cannot be serialized, such as one with a number out of range.
+    }
+    onDropped(type);
+    return [];
+  });
+  const status = create(StatusSchema, { code, message, details: packed });
+  return Buffer.from(toBinary(StatusSchema, status));
 }
 
 function packDetail(detail: ConnectError["details"][number]): Any {
@@ -51,7 +86,9 @@ export function fromStatus(
   const trailers = error.metadata ?? new Metadata();
   // grpc-js names neither code nor text where a message cannot be decompressed.
   const { code = Code.Internal, details = "" } = error as Partial<StatusObject>;
-  const result = new ConnectError(details, code as number, toHeaders(trailers));
+  const known = isErrorCode(code) ? code : Code.Unknown;
+  const result = new ConnectError(details, known, toHeaders(trailers));
+  received.add(result);
   headers.forEach((value, name) => result.metadata.append(name, value));
   const packed = trailers.get(DETAILS)[0];
   if (Buffer.isBuffer(packed)) {
