@@ -8,10 +8,10 @@ import {
   createContextValues,
   type HandlerContext,
 } from "@connectrpc/connect";
-import type { Metadata } from "@grpc/grpc-js";
 import type { Observer } from "rxjs";
 import { toHeaders } from "./metadata.js";
 import type { WireCall } from "./running-call.js";
+import type { ReadableMetadata } from "./wire/request-metadata.js";
 
 const current = new AsyncLocalStorage<CallContext | Outlived>();
 
@@ -45,7 +45,7 @@ export class CallContext implements HandlerContext {
   /** `deadline` in milliseconds since the epoch; `Infinity` where there is none. */
   constructor(
     readonly method: DescMethod,
-    readonly metadata: Metadata,
+    readonly metadata: ReadableMetadata,
     readonly deadline: number,
     private readonly call: Pick<WireCall, "getAuthContext" | "getPeer">,
     private readonly running: { end(error: ConnectError): void },

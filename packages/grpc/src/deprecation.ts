@@ -15,7 +15,7 @@ export interface Deprecation {
 /** A call, as far as it tells who makes it. */
 export interface CallOrigin {
   readonly requestHeader: Headers;
-  readonly metadata: Metadata;
+  readonly metadata: Pick<Metadata, "get">;
   /** Address and port that the call came from. */
   readonly peer: string;
 }

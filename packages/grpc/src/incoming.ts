@@ -1,7 +1,6 @@
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { EngineReason } from "@emporium/contracts/options/v1";
-import type { Metadata } from "@grpc/grpc-js";
 import { RefusedRequest } from "./contract/request-decoder.js";
 import { cancelled } from "./call-context.js";
 import { engineFailure } from "./failure.js";
@@ -9,10 +8,11 @@ import { type MethodPolicy, policyOf } from "./policy.js";
 import type { RunningCall, WireCall } from "./running-call.js";
 import type { Begin } from "./serve.js";
 import { validateMessage } from "./validation.js";
+import type { ReadableMetadata } from "./wire/request-metadata.js";
 
 /** Waits for the one request of a call, and that it was the only one. */
 export class OneRequest {
-  #metadata: Metadata | undefined;
+  #metadata: ReadableMetadata | undefined;
   #request: Message | RefusedRequest | undefined;
   #running: RunningCall | undefined;
 
@@ -21,7 +21,7 @@ export class OneRequest {
     private readonly begin: Begin<Message>,
   ) {}
 
-  onReceiveMetadata(metadata: Metadata): void {
+  onReceiveMetadata(metadata: ReadableMetadata): void {
     this.#metadata = metadata;
     this.call.startRead();
   }
@@ -99,7 +99,7 @@ export class IncomingMessages implements AsyncIterableIterator<Message> {
     return Promise.resolve({ done: true, value: undefined });
   }
 
-  onReceiveMetadata(metadata: Metadata): void {
+  onReceiveMetadata(metadata: ReadableMetadata): void {
     this.#running = this.begin(this.call, metadata, this);
   }
 

@@ -1,11 +1,9 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import * as grpc from "@grpc/grpc-js";
-import { Connection } from "./connection.js";
-import { type Behind, guard } from "./door.js";
 import type { ServerLimits } from "./limits.js";
 import { peerOf, Peers } from "./peers.js";
-import { floods, type Refusals } from "./refusals.js";
+import { floods, type Refusal, type Refusals } from "./refusals.js";
+import type { AcceptedConnection, WireServer } from "./server/wire-server.js";
 import { tlsGate } from "./tls-listener.js";
 import type { TlsSource } from "./tls.js";
 
@@ -19,7 +17,7 @@ export interface Place {
 }
 
 /** What a listener needs of the server whose connections it takes. */
-export interface ListenerOptions extends Pick<Behind, "longestOf" | "now"> {
+export interface ListenerOptions {
   readonly limits: ServerLimits;
   readonly refusals: Refusals;
 }
@@ -29,14 +27,14 @@ export interface Listener {
   readonly port: number;
   /** Connections that are open. */
   readonly connections: number;
-  /** Takes no more connections, and resolves when the last one is gone. */
+  /** Takes no more connections, lets those that are open finish, and resolves when the last is gone. */
   close(): Promise<void>;
   /** Ends the connections that are left. */
   destroy(): void;
 }
 
 /**
- * Listens for peers, and gives the connections of those that it lets in to a grpc-js server: within
+ * Listens for peers, and gives the connections of those that it lets in to a server: within
  * the limits, and with a certificate of this system unless `tls` is absent. Rejects where the port
  * is taken.
  *
@@ -44,27 +42,23 @@ export interface Listener {
  * at each call only, which costs as much as the call: Node makes an object of it anew each time.
  */
 export async function listen(
-  server: grpc.Server,
+  server: WireServer,
   place: Place,
   tls: TlsSource | undefined,
   options: ListenerOptions,
 ): Promise<Listener> {
   const { limits, refusals } = options;
-  const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
   const peers = new Peers(limits);
-  const connections = new Set<Connection>();
+  const connections = new Map<Socket, AcceptedConnection>();
   const letIn = (socket: Socket) => {
     const { remoteAddress } = socket;
     const peer = peerOf(socket);
-    const refuse: Behind["refuse"] = (cause) => {
+    const refuse = (cause: Refusal) => {
       refusals.add(cause, remoteAddress);
       if (floods.has(cause)) peers.flooded(peer);
     };
-    const connection = new Connection(socket, peers.of(socket), limits, refuse);
-    connections.add(connection);
-    socket.once("close", () => connections.delete(connection));
-    guard(connection, { ...options, ...limits, refuse });
-    injector.injectConnection(socket);
+    connections.set(socket, server.accept(socket, { peer: peers.of(socket), refuse }));
+    socket.once("close", () => connections.delete(socket));
   };
   const gate =
     tls &&
@@ -88,8 +82,7 @@ export async function listen(
     else letIn(socket);
   });
   const looking = setInterval(() => {
-    const now = options.now();
-    for (const connection of connections) connection.look(now);
+    for (const connection of connections.values()) connection.check();
   }, LOOK_MS).unref();
   const stop = () => {
     clearInterval(looking);
@@ -105,12 +98,13 @@ export async function listen(
       async close() {
         const closed = once(listener, "close");
         listener.close();
+        for (const connection of connections.values()) connection.drain();
         peers.dropKnocking();
         await closed;
         stop();
       },
       destroy() {
-        for (const { socket } of connections) socket.destroy();
+        for (const socket of connections.keys()) socket.destroy();
       },
     };
   } catch (error) {

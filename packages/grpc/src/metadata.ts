@@ -1,10 +1,11 @@
 import { Metadata } from "@grpc/grpc-js";
+import type { ReadableMetadata } from "./wire/request-metadata.js";
 
 /**
  * Copies grpc-js metadata into the `Headers` of Connect's API. Binary values (`-bin`) become
  * unpadded base64, as on the wire.
  */
-export function toHeaders(metadata: Metadata): Headers {
+export function toHeaders(metadata: Pick<Metadata, "toHttp2Headers"> | ReadableMetadata): Headers {
   const headers = new Headers();
   for (const [name, values] of Object.entries(metadata.toHttp2Headers())) {
     if (name.startsWith(":") || values === undefined) continue;

@@ -27,6 +27,10 @@ export type Refusal =
   | "settings"
   /** A flood of frames that carry nothing: empty DATA, WINDOW_UPDATE, PRIORITY and others. */
   | "idle_frames"
+  /** More calls at once than one connection may have. */
+  | "streams_of_connection"
+  /** Replies that are not read fill the memory of their connection. */
+  | "unread"
   /** A call that is not a gRPC call, or in a form that is not spoken here. */
   | "not_grpc"
   /** A call with too much metadata. */

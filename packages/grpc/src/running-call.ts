@@ -13,12 +13,12 @@ import { toSendableMetadata } from "./metadata.js";
 import { type CallObserver, codeName } from "./observe.js";
 import { policyOf } from "./policy.js";
 import { toStatus } from "./status.js";
+import type { ReadableMetadata } from "./wire/request-metadata.js";
 import { endServerSpan, serverTrace } from "./tracing.js";
 
 /** A call as grpc-js hands it to server interceptors, beneath its streams and events. */
 export type WireCall = Pick<
   grpc.ServerInterceptingCallInterface,
-  | "start"
   | "startRead"
   | "sendMetadata"
   | "sendMessage"
@@ -26,7 +26,10 @@ export type WireCall = Pick<
   | "getPeer"
   | "getDeadline"
   | "getAuthContext"
->;
+> & {
+  /** Whether the caller understands gzip, where that is not hidden in the metadata. */
+  readonly acceptsGzip?: boolean;
+};
 
 /** What a call needs of the server around it. */
 export interface CallSurroundings {
@@ -56,9 +59,9 @@ export class RunningCall {
   finished = false;
   /** Told once when the call ends, however it does. */
   onFinish: (() => void) | undefined;
-  /** When the contract's `longest` is over, where that is before the caller's own deadline. */
+  /** When the contract's `longest` or the caller's own deadline is over, whichever comes first. */
   readonly expires: number;
-  /** The caller's own deadline. grpc-js ends the call then. */
+  /** The caller's own deadline. */
   readonly #deadline: number;
   #started = performance.now();
   /** With the span of this call; nothing without an SDK. */
@@ -67,7 +70,7 @@ export class RunningCall {
   constructor(
     method: DescMethod,
     readonly call: WireCall,
-    metadata: grpc.Metadata,
+    metadata: ReadableMetadata,
     private readonly server: CallSurroundings,
     /** Whether the caller waits for one answer, and so for the handler's end. */
     readonly awaitsAnswer: boolean,
@@ -75,8 +78,8 @@ export class RunningCall {
     const { longestMs, gzip } = policyOf(method);
     this.#deadline = Number(call.getDeadline());
     const latest = server.clock.now() + longestMs;
-    this.expires = latest < this.#deadline ? latest : Infinity;
-    this.gzip = gzip && acceptsGzip(metadata);
+    this.expires = Math.min(latest, this.#deadline);
+    this.gzip = gzip && (call.acceptsGzip ?? acceptsGzip(metadata as grpc.Metadata));
     const deadline = Math.min(this.#deadline, latest);
     this.context = new CallContext(method, metadata, deadline, call, this);
     if (deprecationOf(method)) server.onDeprecated?.(method, this.context);
@@ -96,9 +99,9 @@ export class RunningCall {
       this.finish(Date.now() >= this.#deadline ? deadlineExceeded() : cancelled());
   }
 
-  /** The contract's `longest` is over. */
+  /** The contract's `longest` or the caller's deadline is over. */
   expire(): void {
-    this.end(tooLong(this.awaitsAnswer));
+    this.end(this.expires === this.#deadline ? deadlineExceeded() : tooLong(this.awaitsAnswer));
   }
 
   /** True for the first, who may send the answer. */

@@ -21,6 +21,7 @@ import { toConnectError } from "./exceptions.js";
 import { policyOf } from "./policy.js";
 import { type CallSurroundings, RunningCall, type WireCall } from "./running-call.js";
 import { toStatus } from "./status.js";
+import type { ReadableMetadata } from "./wire/request-metadata.js";
 
 /** What a handler needs of the server around it. */
 export interface ServeOptions extends CallSurroundings {
@@ -36,10 +37,12 @@ export interface Registration {
   readonly serialize: (frame: Frame) => Buffer;
   readonly deserialize: (bytes: Buffer) => Message | RefusedRequest;
   readonly type: "unary" | "clientStream" | "serverStream" | "bidi";
+  /** The same, for our own HTTP/2. */
+  readonly listen: Listen;
 }
 
 /** Hears what a call brings, from its headers on. */
-type Listener = Parameters<WireCall["start"]>[0];
+type Listener = Parameters<grpc.ServerInterceptingCallInterface["start"]>[0];
 type Listen = (call: WireCall) => Listener;
 
 /** Who listens to the calls of a method, by the function that grpc-js tells the method by. */
@@ -74,6 +77,7 @@ export function serve(
   return {
     path,
     type,
+    listen,
     deserialize,
     // grpc-js takes what it is given for a Buffer, and uses no more of it than a Frame has.
     serialize: (frame) => frame as Buffer,
@@ -114,7 +118,7 @@ function listenerOf(
 /** Begins a call whose headers, and whose request where it has but one, are there. */
 export type Begin<Input> = (
   call: WireCall,
-  metadata: grpc.Metadata,
+  metadata: ReadableMetadata,
   input: Input | RefusedRequest,
 ) => RunningCall | undefined;
 
@@ -146,7 +150,7 @@ function begin<Input>(
 function startCall(
   method: DescMethod,
   call: WireCall,
-  metadata: grpc.Metadata,
+  metadata: ReadableMetadata,
   options: ServeOptions,
   awaitsAnswer: boolean,
 ): RunningCall | undefined {

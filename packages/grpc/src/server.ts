@@ -5,7 +5,6 @@ import { Health as HealthService } from "@emporium/contracts/grpc/health/v1";
 import { ServerReflection } from "@emporium/contracts/grpc/reflection/v1";
 import { ServerReflection as ServerReflectionAlpha } from "@emporium/contracts/grpc/reflection/v1alpha";
 import { EngineReason } from "@emporium/contracts/options/v1";
-import * as grpc from "@grpc/grpc-js";
 import { Logger } from "@nestjs/common";
 import { type CustomTransportStrategy, Server } from "@nestjs/microservices";
 import type { HandlerExtras } from "./controller.js";
@@ -15,7 +14,7 @@ import type { AwayCheck, ErrorLog } from "./exceptions.js";
 import { engineFailure } from "./failure.js";
 import { type Dependency, type DependencyCheck, Health } from "./health.js";
 import type { AnyHandler } from "./invoke.js";
-import { defaultLimits, type ServerLimits, toServerOptions } from "./limits.js";
+import { defaultLimits, type ServerLimits } from "./limits.js";
 import { listen, type Listener, type Place } from "./listener.js";
 import type { CallObserver } from "./observe.js";
 import { policyOf } from "./policy.js";
@@ -23,7 +22,10 @@ import { Reflection } from "./reflection.js";
 import { Refusals } from "./refusals.js";
 import { defaultShedding, Shedding, type SheddingLimits } from "./shedding.js";
 import { type RunningCall, RunningCalls } from "./running-call.js";
-import { serve, type ServeOptions, takeOver } from "./serve.js";
+import { serve, type ServeOptions } from "./serve.js";
+import { GrpcJsWireServer } from "./server/grpc-js-wire-server.js";
+import { Http2WireServer } from "./server/http2-wire-server.js";
+import type { WireServer } from "./server/wire-server.js";
 import type { TlsSource } from "./tls.js";
 
 /** Milliseconds that peers have to hear of the end of calls that outstay the grace time. */
@@ -54,7 +56,15 @@ export interface GrpcServerOptions {
   limits?: Partial<ServerLimits>;
   /** Where they differ from `defaultShedding`. */
   shedding?: Partial<SheddingLimits>;
-  /** Offers `grpc.channelz.v1.Channelz` and counts for it, which costs some of every call. */
+  /**
+   * What speaks HTTP/2: our own (`@emporium/http2`), or grpc-js's server on `node:http2`. They behave the
+   * same; the first takes a fraction of the CPU time.
+   */
+  http2Transport?: "emporium" | "node";
+  /**
+   * Offers `grpc.channelz.v1.Channelz` and counts for it, which costs some of every call. grpc-js counts,
+   * so the transport is "node" then.
+   */
   channelz?: boolean;
   /** Told of every call when it has ended. */
   observers?: CallObserver[];
@@ -83,13 +93,13 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
   readonly health: Health;
   /** What was refused at the door, by cause. */
   readonly refusals: Refusals;
-  #server: grpc.Server;
+  #server: WireServer;
   #services = new Map<string, DescService>();
   #serving: ServeOptions;
   #shedding: Shedding;
   #limits: ServerLimits;
   #longest = new Map<string, number>();
-  #servers: grpc.Server[];
+  #servers: WireServer[];
   #listeners: Listener[] = [];
   #address: string | undefined;
   #closed: Promise<void> | undefined;
@@ -97,12 +107,6 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
   constructor(private readonly options: GrpcServerOptions) {
     super();
     this.#limits = { ...defaultLimits, ...options.limits };
-    this.#server = new grpc.Server({
-      ...toServerOptions(this.#limits),
-      "grpc.enable_channelz": options.channelz ? 1 : 0,
-      interceptors: [takeOver],
-    });
-    if (options.channelz) grpc.addAdminServicesToServer(this.#server);
     const clock = options.clock ?? realTime;
     const calls = new RunningCalls(clock);
     this.#shedding = new Shedding({ ...defaultShedding, ...options.shedding }, () => calls.size);
@@ -117,6 +121,7 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
       refusal: () => this.#shedding.refusal(),
       calls,
     };
+    this.#server = this.#wireServer();
     this.#servers = [this.#server];
     this.refusals = new Refusals(this.#serving.log);
     this.health = new Health(
@@ -192,17 +197,27 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
     server = this.#server,
   ): void {
     this.#services.set(method.parent.typeName, method.parent);
-    const { path, handler: handle, ...rest } = serve(method, handler, serving);
-    this.#longest.set(path, policyOf(method).longestMs);
-    server.register(path, handle, rest.serialize, rest.deserialize, rest.type);
+    const registration = serve(method, handler, serving);
+    this.#longest.set(registration.path, policyOf(method).longestMs);
+    server.register(registration);
   }
 
-  async #listen(server: grpc.Server, place: Place, setting: string, tls?: TlsSource) {
+  #wireServer(): WireServer {
+    const { channelz = false, http2Transport = channelz ? "node" : "emporium" } = this.options;
+    const options = {
+      limits: this.#limits,
+      longestOf: (path: string) => this.#longest.get(path),
+      now: () => this.#serving.clock.now(),
+    };
+    return http2Transport === "node"
+      ? new GrpcJsWireServer(options, channelz)
+      : new Http2WireServer(options);
+  }
+
+  async #listen(server: WireServer, place: Place, setting: string, tls?: TlsSource) {
     const listener = await listen(server, place, tls, {
       limits: this.#limits,
       refusals: this.refusals,
-      longestOf: (path) => this.#longest.get(path),
-      now: () => this.#serving.clock.now(),
     }).catch((error: Error) => {
       throw new ListenError(place, setting, error);
     });
@@ -211,10 +226,7 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
   }
 
   async #answerProbes(place: Place): Promise<void> {
-    const server = new grpc.Server({
-      ...toServerOptions(this.#limits),
-      interceptors: [takeOver],
-    });
+    const server = this.#wireServer();
     this.#addOwn(HealthService, this.health.handlers, server);
     await this.#listen(server, place, "HEALTH_LISTEN_ADDR");
     this.#servers.push(server);
@@ -234,7 +246,7 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
     await setImmediate();
     // grpc-js knows of no listener but its own, and would not wait for the connections of ours.
     const closed = this.#listeners.map((listener) => listener.close());
-    for (const server of this.#servers) server.tryShutdown(() => undefined);
+    for (const server of this.#servers) server.shutdown();
     this.#end((call) => !call.awaitsAnswer);
     let force: NodeJS.Timeout | undefined;
     const grace = setTimeout(() => {
@@ -261,9 +273,9 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
   /** Part of Nest's interface; a gRPC server tells nothing by events. */
   on(): void {}
 
-  /** The grpc-js server, for what the engine does not offer. */
+  /** The grpc-js server, where `http2Transport` is "node". */
   unwrap<T>(): T {
-    return this.#server as T;
+    return (this.#server instanceof GrpcJsWireServer ? this.#server.server : this.#server) as T;
   }
 }
 

@@ -18,11 +18,14 @@ import {
 import type { ClientCall } from "./attempts.js";
 import { codeName } from "./observe.js";
 import { policyOf } from "./policy.js";
+import type { ReadableMetadata } from "./wire/request-metadata.js";
 
 /** Where W3C's `traceparent` travels. */
-const carrier: TextMapGetter<Metadata> & TextMapSetter<Metadata> = {
+const received: TextMapGetter<ReadableMetadata> = {
   get: (metadata, name) => metadata.get(name)[0]?.toString(),
-  keys: (metadata) => Object.keys(metadata.getMap()),
+  keys: (metadata) => Object.keys(metadata.toHttp2Headers()),
+};
+const sent: TextMapSetter<Metadata> = {
   set: (metadata, name, value) => metadata.set(name, value),
 };
 
@@ -45,10 +48,10 @@ function tracerOfSdk(): Tracer | undefined {
 }
 
 /** The caller's trace with the span of this call in it; `undefined` without an SDK. */
-export function serverTrace(method: DescMethod, metadata: Metadata): Context | undefined {
+export function serverTrace(method: DescMethod, metadata: ReadableMetadata): Context | undefined {
   const tracer = tracerOfSdk();
   if (!tracer) return undefined;
-  const caller = propagation.extract(ROOT_CONTEXT, metadata, carrier);
+  const caller = propagation.extract(ROOT_CONTEXT, metadata, received);
   return trace.setSpan(caller, startSpan(tracer, method, SpanKind.SERVER, caller));
 }
 
@@ -59,7 +62,7 @@ export function clientSpan({ method, target }: ClientCall, metadata: Metadata): 
   const parent = context.active();
   const span = startSpan(tracer, method, SpanKind.CLIENT, parent);
   span.setAttribute("server.address", target);
-  propagation.inject(trace.setSpan(parent, span), metadata, carrier);
+  propagation.inject(trace.setSpan(parent, span), metadata, sent);
   return span;
 }
 

@@ -84,7 +84,7 @@ test("metadata that cannot be sent is left out with a line in the log; the statu
 test.each([0, -1, 17, 99, 1.5, NaN])("a handler's status code of %d is UNKNOWN", async (code) => {
   await using trial = await startTrial({
     ask: () => {
-      throw new ConnectError("Odd", code as Code);
+      throw new ConnectError("Odd", code);
     },
   });
   expect(await errorOf(trial.client.ask({ text: "x" }))).toMatchObject({ code: Code.Unknown });
