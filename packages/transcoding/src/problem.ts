@@ -4,7 +4,6 @@ import {
   createRegistry,
   type JsonObject,
   type JsonValue,
-
   toJson,
 } from "@bufbuild/protobuf";
 import { anyPack, type Any, AnySchema, durationMs } from "@bufbuild/protobuf/wkt";
@@ -80,4 +79,3 @@ function packed(detail: ConnectError["details"][number]): Any {
   const { type, value } = detail;
   return create(AnySchema, { typeUrl: `type.googleapis.com/${type}`, value });
 }
-

@@ -106,9 +106,9 @@ function located(schema: DescMessage, json: JsonValue, path: string): Error | un
     if (!field) return invalidField(at, "no such field");
     const error = failure(schema, { [key]: inner });
     if (!error) continue;
-    const found = field.message && elements(inner).map(([index, one]) =>
-      located(field.message!, one, `${at}${index}.`),
-    );
+    const found =
+      field.message &&
+      elements(inner).map(([index, one]) => located(field.message!, one, `${at}${index}.`));
     return found?.find((one) => one !== undefined) ?? invalidField(at, error.message);
   }
   return undefined;

@@ -5,8 +5,10 @@ import { NestFactory } from "@nestjs/core";
 import { FastifyAdapter, type NestFastifyApplication } from "@nestjs/platform-fastify";
 import { defaultLimits, type GatewayConfig } from "./config.js";
 import { connectRoutes } from "./connect/routes.js";
+import { ProblemFilter } from "./errors/problem-filter.js";
 import { GatewayModule } from "./gateway.module.js";
 import { drainOnClose } from "./limits/drain.js";
+import { restRoutes } from "./rest/routes.js";
 import { Upstreams } from "./upstream/upstreams.js";
 
 /** A gateway that runs in this process; disposing it drains it. */
@@ -34,8 +36,9 @@ export async function create(config: GatewayConfig): Promise<RunningGateway> {
       requestTimeout: limits.requestMs,
       forceCloseConnections: true,
     }),
-    { logger: nestLogger(log), abortOnError: false },
+    { logger: nestLogger(log), abortOnError: false, bodyParser: false },
   );
+  app.useGlobalFilters(new ProblemFilter());
   parts.defer(() => app.close());
   const server = app.getHttpAdapter().getInstance();
   drainOnClose(server, config.shutdownGraceMs);
@@ -44,6 +47,7 @@ export async function create(config: GatewayConfig): Promise<RunningGateway> {
     grpc: false,
     readMaxBytes: limits.bodyBytes,
   });
+  await restRoutes(server, upstreams);
   await app.listen(config.listen.port, config.listen.host);
   const { host } = new URL(await app.getUrl());
   log.info({ address: host }, "Serving");
