@@ -12,12 +12,8 @@ export interface GatewayConfig {
   tls: FileTlsSource;
   /** gRPC name of each service. */
   addresses: Record<UpstreamName, string>;
-  /** The issuer, the client that signs people in there, and the file with the client's key. */
-  oidc: { issuer: string; keyFile: string };
   /** What browsers call the gateway, `https://shop.example`; absent means as the request says. */
   publicUrl?: string;
-  /** Secrets of at least 32 characters: sessions are encrypted with the first, and read with any. */
-  sessionSecrets: string[];
   /** Folder of the built console; absent means that no console is served. */
   consoleFolder?: string;
   /** Level of pino. */
@@ -36,10 +32,8 @@ export interface GatewayLimits {
   headerBytes: number;
   /** Characters of a path and query. */
   urlLength: number;
-  /** Requests a minute of one address without a session, and of one customer. */
+  /** Requests a minute of one address. */
   requestsPerMinute: number;
-  /** Streams that one customer, or one address without a session, may have open at once. */
-  streams: number;
   /** Milliseconds for a client to send its request. */
   requestMs: number;
   /** Event-loop delay, in milliseconds, from which on requests are refused. */
@@ -51,7 +45,6 @@ export const defaultLimits: GatewayLimits = {
   headerBytes: 16 * 1024,
   urlLength: 8 * 1024,
   requestsPerMinute: 1_200,
-  streams: 32,
   requestMs: 30_000,
   eventLoopDelayMs: 1_000,
 };
@@ -61,13 +54,7 @@ const Environment = z.object({
   INVENTORY_ADDR: z.string().min(1, "a gRPC name").default("dns:///127.0.0.1:50052"),
   ORDERS_ADDR: z.string().min(1, "a gRPC name").default("dns:///127.0.0.1:50051"),
   CHECKOUT_ADDR: z.string().min(1, "a gRPC name").default("dns:///127.0.0.1:50053"),
-  OIDC_ISSUER_URL: z.url("the https:// URL of an OpenID Connect issuer"),
-  OIDC_CLIENT_KEY_FILE: z.string("a PEM file with the gateway's key for the issuer").min(1),
   PUBLIC_URL: z.url("the URL that browsers use").optional(),
-  SESSION_SECRETS: z
-    .string("secrets of 32 characters or more, with commas between")
-    .transform((text) => text.split(","))
-    .pipe(z.array(z.string().min(32, "secrets of 32 characters or more"))),
   CONSOLE_DIR: z.string().min(1).optional(),
   LOG_LEVEL: logLevel,
   SHUTDOWN_GRACE_MS: z.coerce.number("milliseconds").int().nonnegative().default(10_000),
@@ -84,9 +71,7 @@ export function configFromEnvironment(environment = process.env): GatewayConfig 
       orders: env.ORDERS_ADDR,
       checkout: env.CHECKOUT_ADDR,
     },
-    oidc: { issuer: env.OIDC_ISSUER_URL, keyFile: env.OIDC_CLIENT_KEY_FILE },
     ...(env.PUBLIC_URL && { publicUrl: env.PUBLIC_URL }),
-    sessionSecrets: env.SESSION_SECRETS,
     ...(env.CONSOLE_DIR && { consoleFolder: env.CONSOLE_DIR }),
     logLevel: env.LOG_LEVEL,
     shutdownGraceMs: env.SHUTDOWN_GRACE_MS,

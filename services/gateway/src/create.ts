@@ -1,13 +1,17 @@
 // Starts a gateway.
+import { randomUUID } from "node:crypto";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import { createLogger, nestLogger } from "@emporium/runtime";
 import { NestFactory } from "@nestjs/core";
 import { FastifyAdapter, type NestFastifyApplication } from "@nestjs/platform-fastify";
+import { bridgeRoutes } from "./bridge/routes.js";
 import { defaultLimits, type GatewayConfig } from "./config.js";
 import { connectRoutes } from "./connect/routes.js";
 import { ProblemFilter } from "./errors/problem-filter.js";
 import { GatewayModule } from "./gateway.module.js";
+import { protect } from "./limits/protect.js";
 import { drainOnClose } from "./limits/drain.js";
+import { consolePages } from "./pages/console-pages.js";
 import { restRoutes } from "./rest/routes.js";
 import { Upstreams } from "./upstream/upstreams.js";
 
@@ -35,12 +39,16 @@ export async function create(config: GatewayConfig): Promise<RunningGateway> {
       bodyLimit: limits.bodyBytes,
       requestTimeout: limits.requestMs,
       forceCloseConnections: true,
+      routerOptions: { maxParamLength: limits.urlLength },
+      http: { maxHeaderSize: limits.headerBytes },
+      genReqId: () => randomUUID(),
     }),
     { logger: nestLogger(log), abortOnError: false, bodyParser: false },
   );
   app.useGlobalFilters(new ProblemFilter());
   parts.defer(() => app.close());
   const server = app.getHttpAdapter().getInstance();
+  await protect(server, limits);
   drainOnClose(server, config.shutdownGraceMs);
   await server.register(fastifyConnectPlugin, {
     routes: connectRoutes(upstreams),
@@ -48,6 +56,12 @@ export async function create(config: GatewayConfig): Promise<RunningGateway> {
     readMaxBytes: limits.bodyBytes,
   });
   await restRoutes(server, upstreams);
+  await bridgeRoutes(server, {
+    upstreams,
+    maxFrameBytes: limits.bodyBytes,
+    publicUrl: config.publicUrl,
+  });
+  if (config.consoleFolder) await consolePages(server, config.consoleFolder);
   await app.listen(config.listen.port, config.listen.host);
   const { host } = new URL(await app.getUrl());
   log.info({ address: host }, "Serving");

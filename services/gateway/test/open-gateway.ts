@@ -1,7 +1,7 @@
 // A gateway in front of a real shop, for the tests of this folder.
 import { InventoryService } from "@emporium/contracts/inventory/v1";
 import { bootShop, type Shop } from "@emporium/local";
-import { clientKeyFile, testInfrastructure, Tokens } from "@emporium/local/test";
+import { testInfrastructure, Tokens } from "@emporium/local/test";
 import { create, type GatewayConfig } from "../src/index.js";
 
 /** A shop and its gateway; disposing it stops both. */
@@ -37,8 +37,6 @@ export async function openGateway(config: Partial<GatewayConfig> = {}): Promise<
       listen: { host: "127.0.0.1", port: 0 },
       tls: await backing.tls("gateway"),
       addresses: shop.addresses,
-      oidc: { issuer: shop.issuer.url, keyFile: clientKeyFile(shop.issuer.folder, "gateway") },
-      sessionSecrets: ["a secret of the tests, of 32 characters or more"],
       logLevel: "silent",
       shutdownGraceMs: 100,
       ...config,

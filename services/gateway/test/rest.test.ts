@@ -73,7 +73,11 @@ test("malformed JSON is a 400 that says where", async () => {
   const response = await call("/v1/stock:check", { method: "POST", headers: json, body: "{" });
   expect(response.status).toBe(400);
   expect(await response.json()).toMatchObject({
-    rpcStatus: { details: [{ fieldViolations: [{ description: expect.stringContaining("not JSON") as string }] }] },
+    rpcStatus: {
+      details: [
+        { fieldViolations: [{ description: expect.stringContaining("not JSON") as string }] },
+      ],
+    },
   });
 });
 
