@@ -108,7 +108,7 @@ function located(schema: DescMessage, json: JsonValue, path: string): Error | un
     if (!error) continue;
     const found =
       field.message &&
-      elements(inner).map(([index, one]) => located(field.message!, one, `${at}${index}.`));
+      elements(inner).map(([index, one]) => located(field.message, one, `${at}${index}.`));
     return found?.find((one) => one !== undefined) ?? invalidField(at, error.message);
   }
   return undefined;

@@ -87,7 +87,7 @@ export class Transcoder {
     resume(route.rpc, request.headers, parameters);
     const variables = route.template.match(path)!;
     const message = requestMessage(route, { variables, query: parameters, body: request.body });
-    const rpc = route.rpc as DescMethodUnary | DescMethodStreaming;
+    const rpc: DescMethodUnary | DescMethodStreaming = route.rpc;
     if (rpc.methodKind === "unary") return this.#unary(route, rpc, message, request);
     return this.#stream(route, rpc, message, request);
   }

@@ -21,7 +21,7 @@ afterAll(async () => gateway?.[Symbol.asyncDispose]());
 function connect(protocol: string, headers: Record<string, string> = { authorization }) {
   const url = `${gateway.url.replace("http", "ws")}/ws/${SESSION}`;
   // Node's WebSocket takes headers, which a browser's does not.
-  const socket = new WebSocket(url, { protocols: [protocol], headers } as never);
+  const socket = new WebSocket(url, { protocols: [protocol], headers });
   socket.binaryType = "arraybuffer";
   return socket;
 }

@@ -10,8 +10,10 @@ beforeAll(async () => {
 });
 afterAll(async () => gateway?.[Symbol.asyncDispose]());
 
-const call = (path: string, init: RequestInit & { headers?: Record<string, string> } = {}) =>
-  fetch(gateway.url + path, { ...init, headers: { authorization, ...init.headers } });
+const call = (
+  path: string,
+  init: Omit<RequestInit, "headers"> & { headers?: Record<string, string> } = {},
+) => fetch(gateway.url + path, { ...init, headers: { authorization, ...init.headers } });
 
 const json = { "content-type": "application/json" };
 
@@ -117,5 +119,5 @@ async function firstChunk(path: string, accept: string): Promise<string> {
   const response = await call(path, { headers: { accept }, signal: leaving.signal });
   const { value } = await response.body!.getReader().read();
   leaving.abort();
-  return Buffer.from(value!).toString();
+  return Buffer.from(value).toString();
 }

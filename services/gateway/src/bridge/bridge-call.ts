@@ -58,7 +58,7 @@ export class BridgeCall {
     const response = await transport.stream(method, signal, timeoutMs, metadata, messages);
     const headers = Object.fromEntries(metadataOf(response.header));
     this.socket.send(this.format.headers(headers));
-    for await (const message of response.message) await this.#send(message as Message);
+    for await (const message of response.message) await this.#send(message);
     return metadataOf(response.trailer);
   }
 

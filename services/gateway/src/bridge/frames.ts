@@ -53,9 +53,9 @@ export const binaryFrames: FrameFormat = {
     if (data[0] !== MESSAGE) throw new TypeError("The first byte of a frame is 0, 1 or 2");
     return { kind: "message", message: fromBinary(method.input, rest) };
   },
-  message: ({ output }, message) => tagged(MESSAGE!, toBinary(output, message)),
-  headers: (headers) => tagged(HEADERS!, Buffer.from(JSON.stringify(headers))),
-  status: (status) => tagged(STATUS!, Buffer.from(JSON.stringify(status))),
+  message: ({ output }, message) => tagged(MESSAGE, toBinary(output, message)),
+  headers: (headers) => tagged(HEADERS, Buffer.from(JSON.stringify(headers))),
+  status: (status) => tagged(STATUS, Buffer.from(JSON.stringify(status))),
 };
 
 function headersFrame(json: JsonValue): ClientFrame {

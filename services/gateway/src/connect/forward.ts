@@ -10,7 +10,7 @@ import {
 import { addMetadata, metadataOf } from "../upstream/metadata.js";
 
 /** A method of any kind, so that a `switch` on its kind narrows it. */
-export type AnyMethod = DescMethodUnary | DescMethodStreaming;
+type AnyMethod = DescMethodUnary | DescMethodStreaming;
 
 /**
  * The handler that sends a call on over the transport: deadline, cancellation, metadata, trailers and
@@ -85,7 +85,7 @@ async function onlyMessage(method: DescMethod, all: AsyncIterable<Message>): Pro
 }
 
 /** The error of the service, without the headers of the hop behind the gateway. */
-export function forwarded(error: unknown): ConnectError {
+function forwarded(error: unknown): ConnectError {
   const from = ConnectError.from(error);
   const result = new ConnectError(from.rawMessage, from.code, metadataOf(from.metadata));
   result.details = from.details;

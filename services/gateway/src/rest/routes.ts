@@ -43,6 +43,6 @@ async function respond(transcoder: Transcoder, request: FastifyRequest, reply: F
     signal: leaving.signal,
   });
   reply.code(status).headers(headers);
-  metadataOf(metadata).forEach((value, name) => reply.header(name, value));
+  for (const [name, value] of metadataOf(metadata)) reply.header(name, value);
   return reply.send(typeof body === "string" ? body : Readable.from(body));
 }
