@@ -1,5 +1,5 @@
 import type { DescService } from "@bufbuild/protobuf";
-import type { Client, Interceptor } from "@connectrpc/connect";
+import type { Client, Interceptor, Transport } from "@connectrpc/connect";
 import * as grpc from "@grpc/grpc-js";
 import type { ClientObserver } from "./attempts.js";
 import { type BalancingOptions, RESOLVE_EVERY_MS } from "./balancing/options.js";
@@ -46,6 +46,24 @@ export function createGrpcClient<Service extends DescService>(
   service: Service,
   options: GrpcClientOptions,
 ): GrpcClient<Service> {
+  const transport = createGrpcTransport(service, options);
+  return Object.assign(serviceClient(service, transport), {
+    [Symbol.dispose]: () => transport[Symbol.dispose](),
+  });
+}
+
+/**
+ * Connect's transport for one service, with the same policies as `createGrpcClient`. For code that
+ * forwards any method by its descriptor.
+ *
+ * @example
+ * using transport = createGrpcTransport(OrderService, { address: "dns:///127.0.0.1:50051" });
+ * const { message } = await transport.unary(method, signal, undefined, headers, request);
+ */
+export function createGrpcTransport(
+  service: DescService,
+  options: GrpcClientOptions,
+): Transport & Disposable {
   const channel = new grpc.Client(
     options.address,
     options.tls ? channelCredentials(options.tls) : grpc.credentials.createInsecure(),
@@ -69,7 +87,5 @@ export function createGrpcClient<Service extends DescService>(
     waitForReady: options.waitForReady ?? false,
     observers: options.observers ?? [],
   });
-  return Object.assign(serviceClient(service, transport), {
-    [Symbol.dispose]: () => channel.close(),
-  });
+  return Object.assign(transport, { [Symbol.dispose]: () => channel.close() });
 }

@@ -17,7 +17,12 @@ export {
 } from "./balancing/options.js";
 export { type CallContext, currentCall, outliveCall } from "./call-context.js";
 export { clientMetrics } from "./client-metrics.js";
-export { createGrpcClient, type GrpcClient, type GrpcClientOptions } from "./client.js";
+export {
+  createGrpcClient,
+  createGrpcTransport,
+  type GrpcClient,
+  type GrpcClientOptions,
+} from "./client.js";
 export { GrpcController } from "./controller.js";
 export type { CallOrigin, DeprecatedCallsOptions } from "./deprecation.js";
 export { type EngineClock, realTime } from "./engine-clock.js";
