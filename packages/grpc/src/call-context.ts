@@ -47,7 +47,7 @@ export class CallContext implements HandlerContext {
     readonly method: DescMethod,
     readonly metadata: ReadableMetadata,
     readonly deadline: number,
-    private readonly call: Pick<WireCall, "getAuthContext" | "getPeer">,
+    private readonly call: Pick<WireCall, "getAuthContext" | "getPeer" | "resetStream">,
     private readonly running: { end(error: ConnectError): void },
   ) {}
 
@@ -128,6 +128,11 @@ export class CallContext implements HandlerContext {
     if (this.#aborted) return;
     this.#aborted = { reason };
     this.#controller?.abort(reason);
+  }
+
+  /** For tests: resets the stream beneath the call, as a broken server would. Nothing on `node:http2`. */
+  resetStream(): void {
+    this.call.resetStream?.();
   }
 
   /** Ends the call at once with this error, whatever its handler does; too late once it has ended. */

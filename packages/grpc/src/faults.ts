@@ -1,4 +1,5 @@
 import { subscribe } from "node:diagnostics_channel";
+import { currentCall } from "./call-context.js";
 import { constants, type Http2Stream } from "node:http2";
 import { setTimeout as wait } from "node:timers/promises";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
@@ -78,7 +79,10 @@ export class FaultInjection {
   };
 
   async #strike({ code, reset }: Fault, header: Headers): Promise<void> {
-    if (reset) this.#streams.get(header.get(STREAM) ?? "")?.close(constants.NGHTTP2_INTERNAL_ERROR);
+    if (reset) {
+      currentCall()?.resetStream();
+      this.#streams.get(header.get(STREAM) ?? "")?.close(constants.NGHTTP2_INTERNAL_ERROR);
+    }
     if (reset) throw new ConnectError("The stream was reset", Code.Aborted);
     if (code) throw new ConnectError("An injected fault", code);
   }

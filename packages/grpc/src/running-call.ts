@@ -29,6 +29,7 @@ export type WireCall = Pick<
 > & {
   /** Whether the caller understands gzip, where that is not hidden in the metadata. */
   readonly acceptsGzip?: boolean;
+  resetStream?(): void;
 };
 
 /** What a call needs of the server around it. */

@@ -30,6 +30,9 @@ export interface ConnectionOwner {
 /** How long a peer has to close its side after GOAWAY. */
 const CLOSE_MS = 500;
 
+/** Preface, settings and the first header block take less. */
+const MAX_BYTES_BEFORE_REQUEST = 64 * 1024;
+
 /** Names any stream that is still to come: the first GOAWAY of a drain (RFC 9113, section 6.8). */
 const LAST_STREAM = 0x7fff_ffff;
 
@@ -62,6 +65,7 @@ export class Http2Connection {
   isClosed = false;
   isDraining = false;
   readonly #waiting = new Set<Http2Stream>();
+  #bytesBeforeRequest = 0;
 
   constructor(socket: Socket, owner: ConnectionOwner) {
     this.socket = socket;
@@ -180,6 +184,7 @@ export class Http2Connection {
     if (this.isClosed) return;
     this.liveness.onRead();
     try {
+      if (this.lastStream === 0) this.#countBeforeRequest(chunk.length);
       reader.read(chunk);
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
@@ -190,6 +195,12 @@ export class Http2Connection {
       this.socket.destroy();
     }
     this.liveness.hasPreface ||= reader.hasPreface;
+  }
+
+  #countBeforeRequest(bytes: number): void {
+    this.#bytesBeforeRequest += bytes;
+    if (this.#bytesBeforeRequest > MAX_BYTES_BEFORE_REQUEST)
+      throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "No request comes", "no_request");
   }
 
   #writeLongHeaders(

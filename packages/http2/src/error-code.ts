@@ -43,6 +43,8 @@ export type Violation =
   | "header_block"
   /** More streams than the connection may have at once. */
   | "streams"
+  /** Many bytes, and no request among them. */
+  | "no_request"
   /** Replies that the peer does not read fill the connection's memory. */
   | "unread"
   /** The preface, or an answer to a keepalive PING, did not come in time. */

@@ -148,7 +148,11 @@ export class Inbound {
     this.#decoder.decode(buf, start, end, headers);
     const known = connection.streams.get(id);
     if (known !== undefined) return this.#trailers(known, headers, isEnd);
-    if (id <= connection.lastStream) return this.#afterEnd(id, "HEADERS", isEnd);
+    if (id <= connection.lastStream) {
+      this.#afterEnd(id, "HEADERS", isEnd);
+      if (!isEnd || !headers.isTrailers) this.#resetUnopened(id, ErrorCode.PROTOCOL_ERROR, isEnd);
+      return;
+    }
     connection.lastStream = id;
     if (!headers.isRequest && !headers.isTooLarge) {
       connection.owner.onStreamRefused("protocol", "A request is malformed");
@@ -269,7 +273,10 @@ export class Inbound {
     }
     if (id > connection.lastStream) throw broken("WINDOW_UPDATE of a stream that is not open");
     const stream = connection.streams.get(id);
-    if (stream === undefined) return;
+    if (stream === undefined) {
+      if (change === 0) this.#resetUnopened(id, ErrorCode.PROTOCOL_ERROR, true);
+      return;
+    }
     if (change === 0) return this.#refuse(stream, ErrorCode.PROTOCOL_ERROR);
     stream.sendWindow += change;
     if (stream.sendWindow > MAX_WINDOW) return this.#refuse(stream, ErrorCode.FLOW_CONTROL_ERROR);

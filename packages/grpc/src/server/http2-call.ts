@@ -1,7 +1,8 @@
+import { TLSSocket } from "node:tls";
 import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { EngineReason } from "@emporium/contracts/options/v1";
-import { type Chunk, Http2Stream, indexedField, ReplyField } from "@emporium/http2";
+import { type Chunk, ErrorCode, Http2Stream, indexedField, ReplyField } from "@emporium/http2";
 import type { ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import type { Frame } from "../compression.js";
 import { RefusedRequest } from "../contract/request-decoder.js";
@@ -117,6 +118,10 @@ export class Http2Call extends Http2Stream implements WireCall {
     this.end(fields);
   }
 
+  resetStream(): void {
+    this.reset(ErrorCode.INTERNAL_ERROR);
+  }
+
   getPeer(): string {
     const { remoteAddress, remotePort } = this.connection.socket;
     return `${remoteAddress}:${remotePort}`;
@@ -128,12 +133,8 @@ export class Http2Call extends Http2Stream implements WireCall {
 
   getAuthContext() {
     const { socket } = this.connection;
-    if (!("authorized" in socket) || !socket.authorized) return {};
-    const { getPeerCertificate } = socket as unknown as { getPeerCertificate(): object };
-    return {
-      transportSecurityType: "ssl",
-      sslPeerCertificate: getPeerCertificate.call(socket) as never,
-    };
+    if (!(socket instanceof TLSSocket) || !socket.authorized) return {};
+    return { transportSecurityType: "ssl", sslPeerCertificate: socket.getPeerCertificate() };
   }
 
   /** Gives the next message, or the end, to the handler that asked for it. */

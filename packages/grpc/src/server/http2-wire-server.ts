@@ -105,7 +105,7 @@ export class Http2WireServer implements WireServer {
 interface Origin {
   readonly server: Http2WireServer;
   readonly peer: { calls: number };
-  refuse(cause: Refusal): void;
+  readonly refuse: (cause: Refusal) => void;
 }
 
 /** A call, from the check of its headers to the count of its peer's calls. */
@@ -187,6 +187,7 @@ const refusals: Record<Violation, Refusal> = {
   resets: "protocol",
   header_block: "protocol",
   streams: "streams_of_connection",
+  no_request: "no_call",
   unread: "unread",
   silent: "handshake",
 };

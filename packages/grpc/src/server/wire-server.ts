@@ -6,7 +6,7 @@ import type { Registration } from "../serve.js";
 export interface AcceptContext {
   /** Calls of all connections that the peer has. */
   readonly peer: { calls: number };
-  refuse(cause: Refusal): void;
+  readonly refuse: (cause: Refusal) => void;
 }
 
 /** A connection that a server has accepted. */

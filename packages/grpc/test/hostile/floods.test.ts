@@ -59,7 +59,7 @@ const floods: Record<string, { cause: Refusal; make: (round: number) => Buffer; 
       make: () => times(100, () => frame(Type.PING, 0, 0, Buffer.alloc(8))),
     },
     "PING frames, more than can be answered": {
-      cause: "protocol",
+      cause: "ping",
       make: () => times(MANY, () => frame(Type.PING, 0, 0, Buffer.alloc(8))),
     },
     "SETTINGS frames": {
@@ -67,7 +67,7 @@ const floods: Record<string, { cause: Refusal; make: (round: number) => Buffer; 
       make: () => times(MANY, () => frame(Type.SETTINGS, 0, 0)),
     },
     "empty DATA frames": {
-      cause: "protocol",
+      cause: "idle_frames",
       make: () => times(MANY, () => frame(Type.DATA, 0, 3)),
     },
     "WINDOW_UPDATE frames that give nothing to speak of": {
@@ -75,11 +75,11 @@ const floods: Record<string, { cause: Refusal; make: (round: number) => Buffer; 
       make: () => times(MANY, () => frame(Type.WINDOW_UPDATE, 0, 3, uint32(1))),
     },
     "PRIORITY frames": {
-      cause: "protocol",
+      cause: "idle_frames",
       make: () => times(MANY, () => frame(Type.PRIORITY, 0, 3, Buffer.from([0, 0, 0, 0, 16]))),
     },
     "frames of a kind that nobody knows": {
-      cause: "protocol",
+      cause: "idle_frames",
       make: () => times(MANY, () => frame(Type.UNKNOWN, 0, 0, Buffer.alloc(100))),
     },
     "CONTINUATION frames without an end (CVE-2024-27983)": {
