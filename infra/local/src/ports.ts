@@ -20,6 +20,7 @@ export const portSettings = {
   inventory: "INVENTORY_PORT",
   orders: "ORDERS_PORT",
   checkout: "CHECKOUT_PORT",
+  gateway: "GATEWAY_PORT",
 } as const;
 
 /** Fixed ports of 127.0.0.1; any free one where one is absent. */

@@ -2,7 +2,8 @@
 import { type FileTlsSource, tlsFromEnvironment } from "@emporium/grpc";
 import { listenAddress, logLevel, readEnvironment } from "@emporium/runtime";
 import { z } from "zod";
-import type { UpstreamName } from "./upstream/public-services.js";
+import type { SignInOptions } from "./session/sign-in.js";
+import { everyScope, type UpstreamName } from "./upstream/public-services.js";
 
 /** The configuration of a gateway. Times are in milliseconds. */
 export interface GatewayConfig {
@@ -14,7 +15,9 @@ export interface GatewayConfig {
   addresses: Record<UpstreamName, string>;
   /** What browsers call the gateway, `https://shop.example`; absent means as the request says. */
   publicUrl?: string;
-  /** Folder of the built console; absent means that no console is served. */
+  /** How people sign in; absent means that calls bring their own token. */
+  signIn?: SignInOptions;
+  /** Folder of the pages; the small page in `public/` if absent. */
   consoleFolder?: string;
   /** Level of pino. */
   logLevel: string;
@@ -55,6 +58,8 @@ const Environment = z.object({
   ORDERS_ADDR: z.string().min(1, "a gRPC name").default("dns:///127.0.0.1:50051"),
   CHECKOUT_ADDR: z.string().min(1, "a gRPC name").default("dns:///127.0.0.1:50053"),
   PUBLIC_URL: z.url("the URL that browsers use").optional(),
+  OIDC_ISSUER_URL: z.url("the URL of the issuer").optional(),
+  OIDC_CLIENT_ID: z.string().min(1).default("console"),
   CONSOLE_DIR: z.string().min(1).optional(),
   LOG_LEVEL: logLevel,
   SHUTDOWN_GRACE_MS: z.coerce.number("milliseconds").int().nonnegative().default(10_000),
@@ -72,6 +77,9 @@ export function configFromEnvironment(environment = process.env): GatewayConfig 
       checkout: env.CHECKOUT_ADDR,
     },
     ...(env.PUBLIC_URL && { publicUrl: env.PUBLIC_URL }),
+    ...(env.OIDC_ISSUER_URL && {
+      signIn: { issuer: env.OIDC_ISSUER_URL, clientId: env.OIDC_CLIENT_ID, scopes: everyScope() },
+    }),
     ...(env.CONSOLE_DIR && { consoleFolder: env.CONSOLE_DIR }),
     logLevel: env.LOG_LEVEL,
     shutdownGraceMs: env.SHUTDOWN_GRACE_MS,

@@ -1,5 +1,6 @@
 // Starts a gateway.
 import { randomUUID } from "node:crypto";
+import { join } from "node:path";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import { createLogger, nestLogger } from "@emporium/runtime";
 import { NestFactory } from "@nestjs/core";
@@ -13,6 +14,7 @@ import { protect } from "./limits/protect.js";
 import { drainOnClose } from "./limits/drain.js";
 import { consolePages } from "./pages/console-pages.js";
 import { restRoutes } from "./rest/routes.js";
+import { sessionRoutes } from "./session/routes.js";
 import { Upstreams } from "./upstream/upstreams.js";
 
 /** A gateway that runs in this process; disposing it drains it. */
@@ -50,6 +52,7 @@ export async function create(config: GatewayConfig): Promise<RunningGateway> {
   const server = app.getHttpAdapter().getInstance();
   await protect(server, limits);
   drainOnClose(server, config.shutdownGraceMs);
+  if (config.signIn) sessionRoutes(server, config.signIn);
   await server.register(fastifyConnectPlugin, {
     routes: connectRoutes(upstreams),
     grpc: false,
@@ -61,7 +64,7 @@ export async function create(config: GatewayConfig): Promise<RunningGateway> {
     maxFrameBytes: limits.bodyBytes,
     publicUrl: config.publicUrl,
   });
-  if (config.consoleFolder) await consolePages(server, config.consoleFolder);
+  await consolePages(server, config.consoleFolder ?? join(import.meta.dirname, "../public"));
   await app.listen(config.listen.port, config.listen.host);
   const { host } = new URL(await app.getUrl());
   log.info({ address: host }, "Serving");

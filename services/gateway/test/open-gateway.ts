@@ -18,7 +18,9 @@ export interface TestGateway extends AsyncDisposable {
  * await using gateway = await openGateway();
  * await fetch(`${gateway.url}/v1/products`);
  */
-export async function openGateway(config: Partial<GatewayConfig> = {}): Promise<TestGateway> {
+export async function openGateway(
+  config: Partial<GatewayConfig> | ((shop: Shop) => Partial<GatewayConfig>) = {},
+): Promise<TestGateway> {
   await using parts = new AsyncDisposableStack();
   const backing = await testInfrastructure();
   const shop = parts.use(await bootShop({ backing }));
@@ -39,7 +41,7 @@ export async function openGateway(config: Partial<GatewayConfig> = {}): Promise<
       addresses: shop.addresses,
       logLevel: "silent",
       shutdownGraceMs: 100,
-      ...config,
+      ...(typeof config === "function" ? config(shop) : config),
     }),
   );
   const running = parts.move();

@@ -11,6 +11,7 @@ test("without any variable the shop has its usual ports, away from those of Post
     orders: 50051,
     inventory: 50052,
     checkout: 50053,
+    gateway: 8080,
   });
   expect(currency).toBe("GBP");
   expect(directory).toMatch(/\.emporium\/shop$/);

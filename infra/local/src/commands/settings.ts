@@ -36,6 +36,7 @@ const Environment = z.object({
   [portSettings.orders]: port(50051),
   [portSettings.inventory]: port(50052),
   [portSettings.checkout]: port(50053),
+  [portSettings.gateway]: port(8080),
   SHOP_CURRENCY: currency,
   LOG_LEVEL: logLevel,
 });

@@ -2,8 +2,10 @@ import { once } from "node:events";
 import { join, relative } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import type { RunningGateway } from "@emporium/gateway";
 import type { Server } from "../guard/guarded-server.js";
 import type { Shop } from "../shop/shop.js";
+import { openGateway } from "./open-gateway.js";
 import { openShop } from "./open-shop.js";
 import { announce } from "./running-shop.js";
 import { runCommand, say } from "./run-command.js";
@@ -32,8 +34,12 @@ await runCommand(usage, async () => {
       report: say,
       onLine: sayOnce(),
     });
+    await using gateway = await openGateway(shop, {
+      port: settings.ports.gateway,
+      logLevel: "silent",
+    });
     using _ = announce(settings.directory, shop);
-    console.log(values.json ? JSON.stringify(shop.addresses) : overview(shop, settings));
+    console.log(values.json ? JSON.stringify(shop.addresses) : overview(shop, settings, gateway));
     for (const server of shop.servers) void keepUp(server);
     await Promise.race([aborted(signal), shop.lost]);
     say("Stopping");
@@ -75,7 +81,11 @@ function gist(line: string): string {
   }
 }
 
-function overview(shop: Shop, { directory, ports }: ShopSettings): string {
+function overview(
+  shop: Shop,
+  { directory, ports }: ShopSettings,
+  { address }: RunningGateway,
+): string {
   const rows = [
     ...shop.replicas.map(({ label, address, pid }) => [label, address, `gRPC, process ${pid}`]),
     ["postgres", `127.0.0.1:${ports.postgres}`, "databases inventory, orders, checkout"],
@@ -91,5 +101,6 @@ function overview(shop: Shop, { directory, ports }: ShopSettings): string {
     `\n  data and logs in ${folder}`,
     `  who can log in, and how: ${join(folder, "issuer/secrets.json")}`,
     "  buy something: npm run demo    stop: Ctrl-C    start over: npm start -- --fresh\n",
+    `  http://${address}\n`,
   ].join("\n");
 }

@@ -43,8 +43,8 @@ export interface Shop extends ShopClients, AsyncDisposable {
 export async function bootShop(config: ShopConfig = {}): Promise<Shop> {
   await using boot = new AsyncDisposableStack();
   const ground = await prepareGround(config, boot);
-  const { inventory, orders, checkout } = config.ports ?? {};
-  await checkPorts({ inventory, orders, checkout });
+  const { inventory, orders, checkout, gateway } = config.ports ?? {};
+  await checkPorts({ inventory, orders, checkout, gateway });
 
   config.report?.("Postgres and NATS run; bringing the databases up to date");
   const databaseUrls = await forEachService((name) => prepareDatabase(ground, name));

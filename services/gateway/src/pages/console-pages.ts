@@ -10,7 +10,8 @@ export async function consolePages(server: FastifyInstance, folder: string): Pro
   server.get("/*", (request, reply) => {
     const [path = "/"] = request.url.split("?");
     if (basename(path).includes(".")) return reply.sendFile(path.slice(1));
-    if (!request.headers.accept?.includes("text/html"))
+    const { accept = "*/*" } = request.headers;
+    if (path !== "/" && !accept.includes("text/html"))
       throw new NotFoundException(`Nothing is at ${path}`);
     return reply.sendFile("index.html");
   });

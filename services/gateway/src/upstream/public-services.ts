@@ -28,3 +28,11 @@ export function isPublic(method: DescMethod): boolean {
     access !== undefined && (access.callers.length === 0 || access.callers.includes("gateway"))
   );
 }
+
+/** Every scope that a method of the gateway asks for: what a person may be signed in with. */
+export function everyScope(): string[] {
+  const methods = Object.values(publicServices).flatMap((services) =>
+    services.flatMap((service) => service.methods.filter(isPublic)),
+  );
+  return [...new Set(methods.flatMap((method) => policyOf(method).access?.scopes ?? []))].sort();
+}
