@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 const run = promisify(execFile);
 const root = join(import.meta.dirname, "..");
 /** What somebody installs who wants the engine and nothing else of this repository. */
-const packages = ["contracts", "runtime", "codec", "grpc"];
+const packages = ["contracts", "runtime", "codec", "http2", "grpc"];
 
 interface Manifest {
   dependencies?: Record<string, string>;
