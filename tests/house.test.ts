@@ -131,7 +131,7 @@ const readings = {
 
 test.each(Object.entries(readings))(
   "%s can be read, within its ceiling of lines",
-  (name, reading) => {
+  (_, reading) => {
     const lines = sources
       .filter((file) => reading.in.test(file) && !file.endsWith(".test.ts"))
       .map((file) => readFileSync(join(root, file), "utf8").split("\n").length)
