@@ -58,6 +58,16 @@ test("headers arrive as node:http2's encoder sends them, with and without Huffma
   }
 });
 
+test.each([0, 512, 1_024, 2_048, 4_096, 65_536])(
+  "a client whose header table has %d bytes reads every reply",
+  async (headerTableSize) => {
+    session.settings({ headerTableSize });
+    await once(session, "localSettings");
+    for (let round = 0; round < 3; round++)
+      expect((await echo(Buffer.alloc(1))).trailers["x-end"]).toBe("yes");
+  },
+);
+
 test("a reply that nobody reads waits, and other streams go on", async () => {
   const stuck = session.request({ ":method": "POST", ":path": "/stuck" });
   stuck.pause();

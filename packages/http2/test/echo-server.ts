@@ -6,6 +6,7 @@ import {
   Http2Connection,
   type Http2Limits,
   Http2Stream,
+  indexedField,
   ReplyField,
   type Violation,
 } from "../src/index.js";
@@ -21,7 +22,7 @@ export interface EchoServer extends AsyncDisposable {
   readonly resets: number[];
 }
 
-const STATUS = new ReplyField(":status", "200");
+const STATUS = indexedField(":status", "200");
 
 class Echo extends Http2Stream {
   constructor(
