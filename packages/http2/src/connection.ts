@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { EndedStreams } from "./ended-streams.js";
 import { ConnectionError, ErrorCode, type Violation } from "./error-code.js";
 import { FloodMeter } from "./flood-meter.js";
 import { DEFAULT_WINDOW, Flag, FrameType, MAX_FRAME_BYTES, Setting } from "./frame.js";
@@ -53,7 +54,7 @@ export class Http2Connection {
   readonly meter: FloodMeter;
   readonly streams = new Map<number, Http2Stream>();
   /** Streams that this side ended before their request did: what still comes of them is dropped. */
-  readonly endedEarly = new Set<number>();
+  readonly endedEarly: EndedStreams;
   readonly liveness: Liveness;
   /** What the peer allows each new stream; by its SETTINGS_INITIAL_WINDOW_SIZE. */
   initialSendWindow = DEFAULT_WINDOW;
@@ -62,6 +63,8 @@ export class Http2Connection {
   /** Bytes of replies that wait. */
   waitingBytes = 0;
   lastStream = 0;
+  /** The last stream that is served, once a GOAWAY has named it: no later one may name more. */
+  lastServed = LAST_STREAM;
   isClosed = false;
   isDraining = false;
   readonly #waiting = new Set<Http2Stream>();
@@ -73,6 +76,7 @@ export class Http2Connection {
     const { limits } = owner;
     this.writer = new FrameWriter(socket);
     this.meter = new FloodMeter(limits);
+    this.endedEarly = new EndedStreams(10 * limits.maxStreams);
     this.liveness = new Liveness(this);
     const inbound = new Inbound(this);
     const reader = new FrameReader((...frame) => inbound.frame(...frame));
@@ -93,8 +97,7 @@ export class Http2Connection {
   addWaiting(stream: Http2Stream, bytes: number): void {
     this.waitingBytes += bytes;
     this.#waiting.add(stream);
-    if (this.waitingBytes > this.owner.limits.maxUnreadBytes)
-      this.fail(new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "Replies are not read", "unread"));
+    this.#checkUnread(this.waitingBytes);
   }
 
   removeWaiting(stream: Http2Stream): void {
@@ -132,7 +135,7 @@ export class Http2Connection {
     this.waitingBytes -= stream.drop();
     this.#waiting.delete(stream);
     this.streams.delete(stream.id);
-    if (!stream.isRemoteClosed) this.#rememberEnded(stream.id);
+    if (!stream.isRemoteClosed) this.endedEarly.add(stream.id);
     if (this.isDraining && this.streams.size === 0) this.liveness.drained();
   }
 
@@ -149,7 +152,8 @@ export class Http2Connection {
     if (this.isClosed) return;
     this.isClosed = true;
     const { socket, writer } = this;
-    writer.numbers(FrameType.GOAWAY, 0, 0, this.lastStream, code);
+    const last = Math.min(this.lastStream, this.lastServed);
+    writer.numbers(FrameType.GOAWAY, 0, 0, last, code);
     writer.flush();
     socket.end();
     setTimeout(() => socket.destroy(), CLOSE_MS).unref();
@@ -184,8 +188,10 @@ export class Http2Connection {
     if (this.isClosed) return;
     this.liveness.onRead();
     try {
-      if (this.lastStream === 0) this.#countBeforeRequest(chunk.length);
       reader.read(chunk);
+      if (this.lastStream === 0) this.#countBeforeRequest(chunk.length);
+      // Headers, answers to PING and the like do not wait for a window: only the socket holds them up.
+      this.#checkUnread(this.writer.pendingBytes);
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
       // One who speaks no HTTP/2 at all understands no GOAWAY either.
@@ -195,6 +201,11 @@ export class Http2Connection {
       this.socket.destroy();
     }
     this.liveness.hasPreface ||= reader.hasPreface;
+  }
+
+  #checkUnread(bytes: number): void {
+    if (bytes <= this.owner.limits.maxUnreadBytes) return;
+    this.fail(new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "Replies are not read", "unread"));
   }
 
   #countBeforeRequest(bytes: number): void {
@@ -219,13 +230,6 @@ export class Http2Connection {
       const type = at === 0 ? FrameType.HEADERS : FrameType.CONTINUATION;
       writer.bytes(type, at === 0 ? flags | last : last, stream, block.subarray(at, end));
     }
-  }
-
-  #rememberEnded(stream: number): void {
-    this.endedEarly.add(stream);
-    if (this.endedEarly.size <= 10 * this.owner.limits.maxStreams) return;
-    const [oldest] = this.endedEarly;
-    this.endedEarly.delete(oldest!);
   }
 
   #gone(): void {

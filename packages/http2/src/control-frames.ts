@@ -1,5 +1,5 @@
 import type { Http2Connection } from "./connection.js";
-import { ErrorCode } from "./error-code.js";
+import { ConnectionError, ErrorCode } from "./error-code.js";
 import { Flag, FrameType, MAX_WINDOW, Setting } from "./frame.js";
 import { answerPing } from "./liveness.js";
 import { broken, refuseStream, resetUnopened, windowTooLarge, wrongSize } from "./violations.js";
@@ -8,6 +8,9 @@ import { broken, refuseStream, resetUnopened, windowTooLarge, wrongSize } from "
  * The frames that carry neither headers nor data (RFC 9113, section 6). Each throws a ConnectionError for
  * what ends the connection.
  */
+
+/** 32 settings a frame: each may touch every stream (CVE-2020-11080). */
+const MAX_SETTINGS_BYTES = 32 * 6;
 
 /** Section 6.4. */
 export function onReset(connection: Http2Connection, length: number, id: number): void {
@@ -39,6 +42,8 @@ export function onSettings(
   }
   if ((end - start) % 6 !== 0) throw wrongSize();
   connection.meter.settings();
+  if (end - start > MAX_SETTINGS_BYTES)
+    throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "Too many settings", "settings");
   for (let at = start; at < end; at += 6)
     setting(connection, buf.readUInt16BE(at), buf.readUInt32BE(at + 2));
   connection.writer.bytes(FrameType.SETTINGS, Flag.ACK, 0, new Uint8Array(0));

@@ -86,6 +86,7 @@ export class Liveness {
     const connection = this.#connection;
     const { writer, lastStream } = connection;
     if (connection.streams.size === 0) return connection.close();
+    connection.lastServed = lastStream;
     writer.numbers(FrameType.GOAWAY, 0, 0, lastStream, ErrorCode.NO_ERROR);
   }
 

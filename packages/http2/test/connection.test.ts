@@ -1,70 +1,18 @@
 import { once } from "node:events";
 import { connect, type ClientHttp2Session, constants } from "node:http2";
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import {
-  defaultHttp2Limits,
-  type HeaderList,
-  Http2Connection,
-  Http2Stream,
-  ReplyField,
-  type Violation,
-} from "../src/index.js";
+import { type EchoServer, startEcho } from "./echo-server.js";
 
-const STATUS = new ReplyField(":status", "200");
-
-/** Sends back what it receives. */
-class Echo extends Http2Stream {
-  static headers: HeaderList[] = [];
-
-  override onRequest(): void {
-    Echo.headers.push(this.headers);
-    this.respond([STATUS]);
-  }
-
-  override onData(buf: Buffer, start: number, end: number): void {
-    const bytes = Buffer.from(buf.subarray(start, end));
-    const copyTo = (target: Buffer, offset: number) => void bytes.copy(target, offset);
-    this.write({ byteLength: bytes.length, copyTo }, () => this.release(bytes.length));
-  }
-
-  override onEnd(): void {
-    if (this.headers.path !== "/hang") this.end([new ReplyField("x-end", "yes")]);
-  }
-
-  override onReset(): void {
-    resets++;
-  }
-}
-
-let resets = 0;
-let server: Server;
-let connections: Http2Connection[];
-let violations: Violation[];
+let server: EchoServer;
 let session: ClientHttp2Session;
 
 beforeEach(async () => {
-  resets = 0;
-  connections = [];
-  violations = [];
-  Echo.headers = [];
-  server = createServer((socket: Socket) => {
-    connections.push(
-      new Http2Connection(socket, {
-        limits: defaultHttp2Limits,
-        createStream: (connection, id, headers) => new Echo(connection, id, headers),
-        onConnectionFailed: (violation) => violations.push(violation),
-        onStreamRefused: (violation) => violations.push(violation),
-      }),
-    );
-  });
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  session = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  server = await startEcho();
+  session = connect(`http://127.0.0.1:${server.port}`);
 });
 afterEach(async () => {
   session.destroy();
-  for (const { socket } of connections) socket.destroy();
-  server.close();
+  await server[Symbol.asyncDispose]();
 });
 
 async function echo(bytes: Buffer, headers: Record<string, string> = {}) {
@@ -103,12 +51,22 @@ test("headers arrive as node:http2's encoder sends them, with and without Huffma
       ]),
     );
     await echo(Buffer.alloc(1), headers);
-    const received = Echo.headers.at(-1)!;
+    const received = server.headers.at(-1)!;
     const known = Object.fromEntries(received.fields.map(({ name, value }) => [name, value]));
     expect(known).toEqual(headers);
     expect(received.path).toBe("/echo");
   }
 });
+
+test.each([0, 512, 1_024, 2_048, 4_096, 65_536])(
+  "a client whose header table has %d bytes reads every reply",
+  async (headerTableSize) => {
+    session.settings({ headerTableSize });
+    await once(session, "localSettings");
+    for (let round = 0; round < 3; round++)
+      expect((await echo(Buffer.alloc(1))).trailers["x-end"]).toBe("yes");
+  },
+);
 
 test("a reply that nobody reads waits, and other streams go on", async () => {
   const stuck = session.request({ ":method": "POST", ":path": "/stuck" });
@@ -123,15 +81,15 @@ test("a stream that its peer resets is told so", async () => {
   const stream = session.request({ ":method": "POST", ":path": "/hang" });
   await once(stream, "response");
   stream.close(constants.NGHTTP2_CANCEL);
-  await expect.poll(() => resets).toBe(1);
-  expect(connections[0]!.streams.size).toBe(0);
+  await expect.poll(() => server.resets.length).toBe(1);
+  expect(server.connections[0]!.streams.size).toBe(0);
 });
 
 test("a drain lets streams finish, takes no new ones, and closes", async () => {
   const stream = session.request({ ":method": "POST", ":path": "/last" });
   await once(stream, "response");
   const goaway = once(session, "goaway");
-  connections[0]!.drain();
+  server.connections[0]!.drain();
   await goaway;
   stream.end("done");
   stream.resume();

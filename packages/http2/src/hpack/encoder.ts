@@ -1,8 +1,8 @@
 import type { ReplyField } from "./reply-field.js";
 import { staticTable } from "./static-table.js";
 
-/** No indexed field is sent to a peer with a smaller table than this: it could evict one. */
-const MIN_TABLE_BYTES = 1024;
+/** What a peer's table has until its SETTINGS say otherwise. With less, no field is indexed. */
+const DEFAULT_TABLE_BYTES = 4096;
 
 const staticNames = new Map<string, number>();
 for (const [index, { name }] of staticTable.entries())
@@ -20,9 +20,12 @@ export class HpackEncoder {
   #isIndexing = true;
   #hasSizeUpdate = false;
 
-  /** The peer's SETTINGS_HEADER_TABLE_SIZE. Below 1,024 bytes the table is emptied and left alone. */
+  /**
+   * The peer's SETTINGS_HEADER_TABLE_SIZE. A smaller table than the default must be acknowledged
+   * (section 4.2), which is done by emptying it for good.
+   */
   setMaxTableSize(bytes: number): void {
-    if (!this.#isIndexing || bytes >= MIN_TABLE_BYTES) return;
+    if (!this.#isIndexing || bytes >= DEFAULT_TABLE_BYTES) return;
     this.#isIndexing = false;
     this.#places = [];
     this.#hasSizeUpdate = true;
@@ -31,7 +34,7 @@ export class HpackEncoder {
   /** Begins a block; returns the position behind. Takes one byte at most. */
   begin(out: Buffer, at: number): number {
     if (!this.#hasSizeUpdate) return at;
-    // Section 4.2: a smaller table is acknowledged at the beginning of the next block.
+    // Section 4.2: at the beginning of the next block.
     this.#hasSizeUpdate = false;
     out[at] = 0x20;
     return at + 1;
