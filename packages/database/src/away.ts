@@ -1,4 +1,5 @@
 import { CommitUnknownError } from "./commit-unknown-error.js";
+import { TimeUnknownError } from "./database-clock.js";
 
 /**
  * SQLSTATEs of a server that goes, comes, or cannot serve now: class 08 (connections), class 53
@@ -37,7 +38,7 @@ const AWAY_WORDS =
  */
 export function isAway(error: unknown): boolean {
   for (let at = error, depth = 0; isRecord(at) && depth < 8; depth++) {
-    if (at instanceof CommitUnknownError) return true;
+    if (at instanceof CommitUnknownError || at instanceof TimeUnknownError) return true;
     const { code, originalCode, message } = at;
     if ([code, originalCode].some(speaksOfConnections)) return true;
     if (typeof message === "string" && AWAY_WORDS.test(message)) return true;
