@@ -6,6 +6,8 @@ const BUFFER_BYTES = 64 * 1024;
 /** Above this many bytes that the socket could not send yet, DATA waits in its streams. */
 const CONGESTED_BYTES = 256 * 1024;
 
+const NOTHING = Buffer.alloc(0);
+
 /** Buffers that were sent, to be filled again by any connection. */
 const spare: Buffer[] = [];
 const MAX_SPARE = 32;
@@ -15,8 +17,8 @@ const MAX_SPARE = 32;
  * of what a small call costs in Node is the way to the socket.
  */
 export class FrameWriter {
-  /** Frames go here, from `at` on, after `reserve`. */
-  out: Buffer = spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  /** Frames go here, from `at` on, after `reserve`; a connection that says nothing holds no buffer. */
+  out: Buffer = NOTHING;
   at = 0;
   readonly #socket: Socket;
   #isScheduled = false;
@@ -40,7 +42,10 @@ export class FrameWriter {
     const bytes = payloadBytes + FRAME_HEADER_BYTES;
     if (this.at + bytes > this.out.length) {
       this.flush();
-      if (bytes > this.out.length) this.out = Buffer.allocUnsafeSlow(bytes);
+      this.out =
+        bytes > BUFFER_BYTES
+          ? Buffer.allocUnsafeSlow(bytes)
+          : (spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES));
     }
     if (this.#isScheduled) return;
     this.#isScheduled = true;
@@ -86,7 +91,7 @@ export class FrameWriter {
     const { out } = this;
     const bytes = out.subarray(0, this.at);
     this.at = 0;
-    this.out = spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
+    this.out = NOTHING;
     if (this.#socket.destroyed) return recycle(out);
     this.#socket.write(bytes, () => recycle(out));
   }
