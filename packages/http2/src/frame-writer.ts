@@ -22,6 +22,8 @@ export class FrameWriter {
   at = 0;
   readonly #socket: Socket;
   #isScheduled = false;
+  /** Writes that the socket has not sent yet. */
+  #unsent = 0;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -49,7 +51,7 @@ export class FrameWriter {
     }
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    setImmediate(flushScheduled, this);
+    setImmediate(endTurn, this);
   }
 
   /** Writes a frame's header (RFC 9113, section 4.1), for which `reserve` made room. */
@@ -93,17 +95,26 @@ export class FrameWriter {
     this.at = 0;
     this.out = NOTHING;
     if (this.#socket.destroyed) return recycle(out);
-    this.#socket.write(bytes, () => recycle(out));
+    this.#unsent++;
+    this.#socket.write(bytes, () => this.#onSent(out));
   }
 
-  static flushNow(writer: FrameWriter): void {
+  /** Sends what was collected in a turn of the event loop. */
+  static endTurn(writer: FrameWriter): void {
     writer.#isScheduled = false;
-    writer.flush();
+    // To a peer that does not read, one large buffer must not go out for each small frame.
+    if (writer.#unsent === 0) writer.flush();
+  }
+
+  #onSent(out: Buffer): void {
+    recycle(out);
+    this.#unsent--;
+    if (this.#unsent === 0 && !this.#isScheduled) this.flush();
   }
 }
 
-function flushScheduled(writer: FrameWriter): void {
-  FrameWriter.flushNow(writer);
+function endTurn(writer: FrameWriter): void {
+  FrameWriter.endTurn(writer);
 }
 
 function recycle(buffer: Buffer): void {
