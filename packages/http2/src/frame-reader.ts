@@ -56,6 +56,7 @@ export class FrameReader {
       if (!goOn) return;
       at = start + length;
     }
-    if (at < total) this.#rest = at === 0 ? buf : buf.subarray(at);
+    // A few bytes must not hold all that came with them.
+    if (at < total) this.#rest = at === 0 ? buf : Buffer.from(buf.subarray(at));
   }
 }

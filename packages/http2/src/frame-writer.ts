@@ -6,6 +6,8 @@ const BUFFER_BYTES = 64 * 1024;
 /** Above this many bytes that the socket could not send yet, DATA waits in its streams. */
 const CONGESTED_BYTES = 256 * 1024;
 
+const NOTHING = Buffer.alloc(0);
+
 /** Buffers that were sent, to be filled again by any connection. */
 const spare: Buffer[] = [];
 const MAX_SPARE = 32;
@@ -15,11 +17,13 @@ const MAX_SPARE = 32;
  * of what a small call costs in Node is the way to the socket.
  */
 export class FrameWriter {
-  /** Frames go here, from `at` on, after `reserve`. */
-  out: Buffer = spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  /** Frames go here, from `at` on, after `reserve`; a connection that says nothing holds no buffer. */
+  out: Buffer = NOTHING;
   at = 0;
   readonly #socket: Socket;
   #isScheduled = false;
+  /** Writes that the socket has not sent yet. */
+  #unsent = 0;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -40,11 +44,14 @@ export class FrameWriter {
     const bytes = payloadBytes + FRAME_HEADER_BYTES;
     if (this.at + bytes > this.out.length) {
       this.flush();
-      if (bytes > this.out.length) this.out = Buffer.allocUnsafeSlow(bytes);
+      this.out =
+        bytes > BUFFER_BYTES
+          ? Buffer.allocUnsafeSlow(bytes)
+          : (spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES));
     }
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    setImmediate(flushScheduled, this);
+    setImmediate(endTurn, this);
   }
 
   /** Writes a frame's header (RFC 9113, section 4.1), for which `reserve` made room. */
@@ -86,19 +93,28 @@ export class FrameWriter {
     const { out } = this;
     const bytes = out.subarray(0, this.at);
     this.at = 0;
-    this.out = spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
+    this.out = NOTHING;
     if (this.#socket.destroyed) return recycle(out);
-    this.#socket.write(bytes, () => recycle(out));
+    this.#unsent++;
+    this.#socket.write(bytes, () => this.#onSent(out));
   }
 
-  static flushNow(writer: FrameWriter): void {
+  /** Sends what was collected in a turn of the event loop. */
+  static endTurn(writer: FrameWriter): void {
     writer.#isScheduled = false;
-    writer.flush();
+    // To a peer that does not read, one large buffer must not go out for each small frame.
+    if (writer.#unsent === 0) writer.flush();
+  }
+
+  #onSent(out: Buffer): void {
+    recycle(out);
+    this.#unsent--;
+    if (this.#unsent === 0 && !this.#isScheduled) this.flush();
   }
 }
 
-function flushScheduled(writer: FrameWriter): void {
-  FrameWriter.flushNow(writer);
+function endTurn(writer: FrameWriter): void {
+  FrameWriter.endTurn(writer);
 }
 
 function recycle(buffer: Buffer): void {

@@ -1,9 +1,8 @@
-import { once } from "node:events";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Flag, FrameType, Setting } from "../src/frame.js";
 import type { Violation } from "../src/index.js";
 import { type EchoServer, startEcho } from "./echo-server.js";
-import { frame, headerBlock, open, pseudoFields, RawClient, uint32 } from "./raw-client.js";
+import { frame, open, RawClient, uint32 } from "./raw-client.js";
 
 const { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING } = FrameType;
 const { WINDOW_UPDATE, CONTINUATION } = FrameType;
@@ -15,7 +14,6 @@ const LIMITS = {
   maxIdleFramesPerSecond: 200,
   maxResetsPerSecond: 10,
   maxStreams: 10,
-  maxUnreadBytes: 2 * 1024 * 1024,
 };
 
 let server: EchoServer;
@@ -134,40 +132,6 @@ test("first requests that come in one read with much data are served", async () 
   await client.ask(...uploads);
   expect([1, 3, 5].map((stream) => client.dataOf(stream).length)).toContain(64_000);
   expect(client.goaway).toBeUndefined();
-});
-
-test("data that nobody reads waits, and ends the connection as unread when it is too much", async () => {
-  await using strict = await startEcho({ maxUnreadBytes: 150_000 });
-  const settings = Buffer.concat([Buffer.from([0, Setting.INITIAL_WINDOW_SIZE]), uint32(0)]);
-  using client = await RawClient.greet(strict.port, settings);
-  const upload = (stream: number) =>
-    Buffer.concat([open(stream), times(4, () => frame(DATA, 0, stream, Buffer.alloc(16_000)))]);
-  await client.ask(upload(1), upload(3));
-  expect(strict.connections[0]!.waitingBytes).toBe(128_000);
-  await client.ask(upload(5));
-  expect(client.goaway).toBe("ENHANCE_YOUR_CALM");
-  expect(strict.violations).toEqual(["unread"]);
-  expect(strict.resets).toEqual([1, 3, 5]);
-});
-
-test("replies without data that nobody reads end the connection as unread", async () => {
-  using client = await RawClient.greet(server.port);
-  await client.ask();
-  client.socket.pause();
-  const [connection] = server.connections;
-  const requests = (round: number) =>
-    times(1_000, (index) => {
-      const block = headerBlock(pseudoFields("/refuse"));
-      const stream = 1 + 2 * (round * 1_000 + index);
-      return frame(HEADERS, Flag.END_HEADERS | Flag.END_STREAM, stream, block);
-    });
-  for (let round = 0; !connection!.isClosed; round++) {
-    expect(round).toBeLessThan(1_000);
-    if (!client.socket.write(requests(round)))
-      await Promise.race([once(client.socket, "drain"), once(connection!.socket, "close")]);
-  }
-  expect(server.violations).toEqual(["unread"]);
-  expect(connection!.writer.pendingBytes).toBeLessThan(4 * 1024 * 1024);
 });
 
 test("the streams that were ended early are not remembered for ever", async () => {

@@ -64,6 +64,7 @@ export class Http2Call extends Http2Stream implements WireCall {
     this.#received += end - start;
     this.#reader.push(buf.subarray(start, end));
     if (this.#wantsMessage && !this.#isInflating) this.#deliver();
+    this.#reader.keep();
   }
 
   override onEnd(): void {
