@@ -12,8 +12,14 @@ type CreateOrder = MessageInitShape<typeof CreateOrderRequestSchema> & { orderId
 /** Orders' contract, as far as checkout calls it. */
 export class OrderBook {
   readonly orders = new Map<string, { state: OrderState; content: string }>();
+  /** Ids that were cancelled before an order was placed: none ever will be. */
+  readonly #closed = new Set<string>();
 
   create(request: CreateOrder): void {
+    if (this.#closed.has(request.orderId))
+      throw failure(Reason.ORDER_CANCELLED, "Cancelled before it was placed", {
+        violations: [{ type: "ORDER_STATE", subject: request.orderId, description: "closed" }],
+      });
     const content = Buffer.from(
       toBinary(CreateOrderRequestSchema, create(CreateOrderRequestSchema, request)),
     ).toString("hex");
@@ -25,8 +31,8 @@ export class OrderBook {
 
   cancel(orderId: string): void {
     const known = this.orders.get(orderId);
-    if (!known) throw failure(Reason.ORDER_NOT_FOUND, "No order", resource(orderId));
-    known.state = OrderState.CANCELLED;
+    if (known) known.state = OrderState.CANCELLED;
+    else this.#closed.add(orderId);
   }
 }
 
