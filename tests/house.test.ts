@@ -118,7 +118,7 @@ const readings = {
   },
   libraries: {
     in: /^packages\/(http2|grpc|codec|events|database)\/src\//,
-    ceiling: 14_800,
+    ceiling: 15_000,
     goal: 12_000,
   },
   "the runner of npm start": { in: /^infra\/local\/src\//, ceiling: 6_450, goal: 5_500 },

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, rm } from "node:fs/promises";
+import { chmod, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Certificates } from "./certificates/certificates.js";
 import { Guard } from "./guard/guard.js";
@@ -131,6 +131,7 @@ async function makeTemporary() {
 /** Makes a directory ours: no other runner is on it, and nothing of a killed one is left. */
 async function claim(directory: string, fresh: boolean, boot: AsyncDisposableStack) {
   await mkdir(directory, { recursive: true });
+  await mark(directory, fresh);
   boot.use(takeLock(join(directory, "lock")));
   const record = join(directory, "processes.json");
   await stopLeftovers(record);
@@ -138,10 +139,24 @@ async function claim(directory: string, fresh: boolean, boot: AsyncDisposableSta
   return { directory, record };
 }
 
+/** Lies in every folder that was empty when a shop was made in it: what is there is ours to delete. */
+const MARKER = ".emporium-shop";
+
+/** Marks an empty folder as ours. Rejects before a folder is emptied that is not marked. */
+async function mark(directory: string, fresh: boolean): Promise<void> {
+  const entries = await readdir(directory);
+  if (entries.length === 0) await writeFile(join(directory, MARKER), "");
+  else if (fresh && !entries.includes(MARKER))
+    throw new Error(
+      `${directory} holds files that are not a shop's, so it is not emptied. Name another folder in EMPORIUM_DIR, or delete it yourself.`,
+    );
+}
+
 /** All but the lock, which we hold, and what was put elsewhere goes as well. */
 async function empty(directory: string): Promise<void> {
   const elsewhere = await reachablePlace(join(directory, "postgres"), postgresAccount());
   await rm(elsewhere, { recursive: true, force: true });
   for (const name of await readdir(directory))
-    if (name !== "lock") await rm(join(directory, name), { recursive: true, force: true });
+    if (name !== "lock" && name !== MARKER)
+      await rm(join(directory, name), { recursive: true, force: true });
 }

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { chmod, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -45,6 +45,18 @@ test("a database belongs to a role of its own, and no other role gets in", async
   const other = new URL(inventory);
   other.pathname = name;
   await expect(query(other.href, "SELECT 1")).rejects.toThrow(`permission denied for database`);
+});
+
+test.each([
+  ["a file", async (folder: string) => writeFile(join(folder, "thesis.txt"), "ten years")],
+  ["a folder called like one of ours", async (folder: string) => mkdir(join(folder, "postgres"))],
+  ["a hidden file", async (folder: string) => writeFile(join(folder, ".profile"), "")],
+])("a folder with %s that is not a shop's is not emptied", async (_, fill) => {
+  const directory = await makeFolder();
+  await fill(directory);
+  const before = await readdir(directory);
+  await expect(bootInfrastructure({ directory, fresh: true })).rejects.toThrow("is not emptied");
+  expect(await readdir(directory)).toEqual(before);
 });
 
 test(

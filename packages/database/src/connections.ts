@@ -2,6 +2,7 @@ import { type BatchObservableResult, metrics } from "@opentelemetry/api";
 import { DatabaseError, Pool, type PoolClient } from "pg";
 import { Connection, type Lender } from "./connection.js";
 import { timedOut, unlessAborted } from "./cutoff.js";
+import { DatabaseClock, POSTGRES_MS } from "./database-clock.js";
 import { StatementNames } from "./statement.js";
 
 const CONNECT_LIMIT_MS = 5_000;
@@ -16,6 +17,10 @@ export interface ConnectionsOptions {
   onError: (error: Error) => void;
 }
 
+interface TimeRow {
+  postgresMs: number;
+}
+
 interface Waiter {
   resolve: () => void;
   reject: (reason: unknown) => void;
@@ -28,6 +33,7 @@ interface Waiter {
  */
 export class Connections implements Lender {
   readonly names = new StatementNames();
+  readonly clock = new DatabaseClock();
   readonly statementLimitMs: number;
   readonly #pool: Pool;
   readonly #control: Pool;
@@ -48,7 +54,8 @@ export class Connections implements Lender {
       idleTimeoutMillis: IDLE_MS,
       keepAlive: true,
       statement_timeout: options.statementLimitMs,
-      verify: prepare,
+      verify: (client: PoolClient, done: (error?: Error) => void) =>
+        prepare(client, this.clock, done),
     });
     // One connection that opens when needed, opens again when lost, and never waits for long.
     this.#control = new Pool({
@@ -104,7 +111,9 @@ export class Connections implements Lender {
   }
 
   async ping(): Promise<void> {
-    await this.#control.query("SELECT 1");
+    const sentMs = performance.now();
+    const { rows } = await this.#control.query<TimeRow>(`SELECT ${POSTGRES_MS}`);
+    for (const { postgresMs } of rows) this.clock.learn(postgresMs, sentMs);
   }
 
   /** Stops whoever holds or waits for a connection, and closes them all. */
@@ -176,12 +185,17 @@ export class Connections implements Lender {
  * process is still there, so that a killed one does not keep its locks until its statement ends;
  * a server on Windows cannot, and refuses that.
  */
-function prepare(client: PoolClient, done: (error?: Error) => void): void {
+function prepare(client: PoolClient, clock: DatabaseClock, done: (error?: Error) => void): void {
+  const sentMs = performance.now();
   client
     .query(
       "SET TIME ZONE 'UTC'; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan",
     )
-    .then(() => client.query("SET client_connection_check_interval = 1000"))
+    .then(() => client.query<TimeRow>(`SELECT ${POSTGRES_MS}`))
+    .then(({ rows }) => {
+      for (const { postgresMs } of rows) clock.learn(postgresMs, sentMs);
+      return client.query("SET client_connection_check_interval = 1000");
+    })
     .then(
       () => done(),
       (error: Error) => done(error instanceof DatabaseError ? undefined : error),

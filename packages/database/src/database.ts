@@ -2,6 +2,7 @@ import { PrismaPg } from "@prisma/adapter-pg";
 import type { SqlDriverAdapterFactory } from "@prisma/driver-adapter-utils";
 import { Connections } from "./connections.js";
 import { Cutoff, unlessAborted } from "./cutoff.js";
+import type { DatabaseClock } from "./database-clock.js";
 import { PrismaPool } from "./prisma-pool.js";
 import {
   runTransaction,
@@ -129,6 +130,11 @@ export class Database<Client extends PrismaClientLike> implements AsyncDisposabl
   /** For a `query` that wrote outbox rows itself, by a CTE: tells the `onCommit` listeners. */
   committed(): void {
     for (const listener of this.#onCommit) this.#guard(listener);
+  }
+
+  /** The time of Postgres, which every process that uses this database shares. */
+  get clock(): DatabaseClock {
+    return this.#connections.clock;
   }
 
   /** Resolves when the database answers, on the control connection: a full pool is not illness. */

@@ -1,6 +1,7 @@
 export { isAway } from "./away.js";
 export { CommitUnknownError } from "./commit-unknown-error.js";
 export { createDatabaseIfMissing } from "./create-database.js";
+export { DatabaseClock, TimeUnknownError } from "./database-clock.js";
 export { DataKeys, type KeyFile, sealedWith, withNewKey } from "./data-keys.js";
 export { Database, type DatabaseOptions } from "./database.js";
 export { migrate, MigrationError, type MigrateOptions } from "./migrate.js";

@@ -54,6 +54,36 @@ test("that Postgres is away can be told from what it says while it is there", as
     await expect(call()).rejects.toSatisfy((error: unknown) => !isAway(error));
 });
 
+test.for([
+  ["53000", "insufficient_resources"],
+  ["53100", "disk_full"],
+  ["53200", "out_of_memory"],
+  ["53300", "too_many_connections"],
+  ["53400", "configuration_limit_exceeded"],
+  ["58030", "io_error"],
+  ["25006", "read_only_sql_transaction"],
+])("SQLSTATE %s (%s) says that Postgres cannot serve now", async ([code]) => {
+  await using database = await open(postgres.url("outage"));
+  const raise = `DO $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '${code}'; END $$`;
+  const calls = [
+    () => database.query(undefined, raise),
+    () => database.prisma.$executeRawUnsafe(raise),
+    () => database.transaction(undefined, (tx) => tx.query(raise)),
+    () => database.transaction(undefined, (tx) => tx.$executeRawUnsafe(raise)),
+  ];
+  for (const call of calls) await expect(call()).rejects.toSatisfy(isAway);
+});
+
+test("a temporary file that exceeds its limit says that Postgres cannot serve now", async () => {
+  await using database = await open(postgres.url("outage"));
+  const sorted = database.transaction(undefined, async (tx) => {
+    await tx.query("SET LOCAL temp_file_limit = '64kB'");
+    await tx.query("SET LOCAL work_mem = '64kB'");
+    await tx.query("SELECT * FROM generate_series(1, 200000) AS n ORDER BY md5(n::text)");
+  });
+  await expect(sorted).rejects.toSatisfy(isAway);
+});
+
 test("a restart of Postgres costs the calls that ran, not the process", async () => {
   const reported: Error[] = [];
   await using database = await open(postgres.url("outage"), {

@@ -134,6 +134,7 @@ export class Events<Client extends PrismaClientLike> implements AsyncDisposable 
     });
     const kept = {
       retentionMs: outboxRetentionMs,
+      database,
       prune: (below: string, signal: AbortSignal) =>
         pruneOutbox(database, { below, retentionMs: outboxRetentionMs, signal }),
     };
@@ -175,6 +176,7 @@ export class Events<Client extends PrismaClientLike> implements AsyncDisposable 
     this.#metrics.noDeadLetters(this.#names.stream(from), name);
     const kept = {
       retentionMs: INBOX_RETENTION_MS,
+      database: this.#options.database,
       prune: (below: string, signal: AbortSignal) => inbox.prune(below, signal),
     };
     const stopping = new AbortController();

@@ -149,6 +149,11 @@ export class Inbox<Client extends PrismaClientLike> {
     return found.length > 0;
   }
 
+  /** The database's time. */
+  now(): Date {
+    return this.#database.clock.now();
+  }
+
   /** Waits until the database answers; rejects as it does when it does not. */
   ping(signal: AbortSignal): Promise<void> {
     return this.#database.ping(signal);

@@ -151,7 +151,8 @@ export class Intake<Client extends PrismaClientLike> {
       case "contended":
         return { kind: "again", afterMs: CONTENDED_MS };
       case "conflict":
-        if (Date.now() - event.time.getTime() > INBOX_RETENTION_MS) return { kind: "done", event };
+        if (this.#parts.inbox.now().getTime() - event.time.getTime() > INBOX_RETENTION_MS)
+          return { kind: "done", event };
         return this.bury(event, "VERSION_CONFLICT", "its version was taken in before", signal);
       case "early":
         return this.#early(event, signal);

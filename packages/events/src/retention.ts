@@ -1,3 +1,4 @@
+import type { Database, PrismaClientLike } from "@emporium/database";
 import type { AnyDatabase } from "./lanes.js";
 import type { Logger } from "./logger.js";
 import { pause } from "./pause.js";
@@ -20,6 +21,8 @@ RETURNING id`;
 /** Something that grows, with the time that its rows are kept, in milliseconds. */
 interface Kept {
   retentionMs: number;
+  /** Whose time decides: processes' clocks differ, and what one drops is gone for all. */
+  database: Pick<Database<PrismaClientLike>, "clock" | "ping">;
   /** Drops up to 1,000 rows whose ids are below this one and gives their number. */
   prune: (below: string, signal: AbortSignal) => Promise<number>;
 }
@@ -34,13 +37,14 @@ export async function pruneOutbox(
 
 /** Drops what is older than it has to be, each minute, in small batches, until the signal fires. */
 export async function dropOldRows(
-  { retentionMs, prune }: Kept,
+  { retentionMs, database, prune }: Kept,
   logger: Logger,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      const below = lowestIdOf(Date.now() - retentionMs);
+      await database.ping(signal);
+      const below = lowestIdOf(database.clock.now().getTime() - retentionMs);
       while ((await prune(below, signal)) === BATCH) await pause(BETWEEN_BATCHES_MS, signal);
     } catch (error) {
       if (!signal.aborted) logger.warn({ err: error }, "Old rows stay a while longer");

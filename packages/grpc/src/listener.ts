@@ -113,6 +113,16 @@ export async function listen(
   }
 }
 
+/**
+ * An address as gRPC's names and URLs write it: IPv6 in brackets (RFC 3986, 3.2.2).
+ *
+ * @example
+ * hostAndPort("::1", 50051); // "[::1]:50051"
+ */
+export function hostAndPort(host: string, port: number): string {
+  return host.includes(":") && !host.startsWith("[") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 async function bind(listener: Server, { host, port }: Place): Promise<number> {
   listener.listen({ port, host: host.replace(/^\[(.*)\]$/, "$1"), backlog: 1024 });
   await once(listener, "listening");

@@ -12,6 +12,9 @@ type HeadersInit = ConstructorParameters<typeof Headers>[0];
 /** Part of the incoming call's time that is kept for its own answer, in milliseconds. */
 const MARGIN_MS = 10;
 
+/** Longest time of Node's timers, less a day; grpc-js would end a call with more at once. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1 - 86_400_000;
+
 /** What all calls of one client have in common. */
 export interface ClientSettings {
   /** What the client was told to call. */
@@ -46,7 +49,7 @@ export class OutgoingCall implements Disposable {
     this.#sources = [signal, this.#incoming?.signal].filter((source) => source !== undefined);
     this.#abort = () => this.#onAbort();
     const now = Date.now();
-    const own = timeoutMs ?? policyOf(method).deadlineMs;
+    const own = ownTimeoutMs(timeoutMs, policyOf(method).deadlineMs);
     const latest = Math.min(
       own === undefined ? Infinity : now + own,
       (this.#incoming?.deadline ?? Infinity) - MARGIN_MS,
@@ -112,6 +115,15 @@ export class OutgoingCall implements Disposable {
     this.#controller.abort(this.#sources.find(({ aborted }) => aborted)?.reason);
     this.#cancel?.();
   }
+}
+
+/**
+ * How long a call may take by its caller's wish, else by the contract. As in Connect, 0 and less switch
+ * the contract's default off; what is no number wishes nothing, and nobody waits longer than a timer can.
+ */
+function ownTimeoutMs(wished: number | undefined, usual: number | undefined): number | undefined {
+  if (wished === undefined || Number.isNaN(wished)) return usual;
+  return wished <= 0 || wished > MAX_TIMEOUT_MS ? undefined : wished;
 }
 
 function abortError(reason: unknown): ConnectError {

@@ -15,7 +15,7 @@ import { engineFailure } from "./failure.js";
 import { type Dependency, type DependencyCheck, Health } from "./health.js";
 import type { AnyHandler } from "./invoke.js";
 import { defaultLimits, type ServerLimits } from "./limits.js";
-import { listen, type Listener, type Place } from "./listener.js";
+import { hostAndPort, listen, type Listener, type Place } from "./listener.js";
 import type { CallObserver } from "./observe.js";
 import { policyOf } from "./policy.js";
 import { Reflection } from "./reflection.js";
@@ -175,7 +175,7 @@ export class GrpcServer extends Server implements CustomTransportStrategy {
     this.#addOwn(ServerReflectionAlpha, reflection.handlers);
     const { listen, tls, probes } = this.options;
     const port = await this.#listen(this.#server, listen, "GRPC_LISTEN_ADDR", tls);
-    this.#address = `${listen.host}:${port}`;
+    this.#address = hostAndPort(listen.host, port);
     if (probes) await this.#answerProbes(probes);
     void this.health.start();
   }
@@ -286,7 +286,9 @@ export class ListenError extends Error {
   /** `setting` is the environment variable that sets another address. */
   constructor({ host, port }: Place, setting: string, cause: Error) {
     const why = cause.message.includes("EADDRINUSE") ? "it is taken" : cause.message;
-    super(`Cannot listen on ${host}:${port}: ${why}. ${setting} sets another address.`, { cause });
+    super(`Cannot listen on ${hostAndPort(host, port)}: ${why}. ${setting} sets another address.`, {
+      cause,
+    });
   }
 }
 

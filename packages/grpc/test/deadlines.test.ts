@@ -160,15 +160,6 @@ test("a caller's deadline before the contract's longest time is the caller's own
   expect(reasonOf(error)).toBeUndefined();
 });
 
-test.each([0, -5])("a call with %i ms to live is not sent", async (timeoutMs) => {
-  let asked = 0;
-  await using trial = await startTrial({ ask: () => ({ number: BigInt(++asked) }) });
-  const error = await errorOf(trial.client.ask({}, { timeoutMs }));
-  expect(error).toMatchObject({ code: Code.DeadlineExceeded });
-  await trial.client.ask({});
-  expect(asked).toBe(1);
-});
-
 /** Two servers: the first asks the second, in the way given, and tells what time the second had. */
 async function twoHops(
   ask: (next: ReturnType<typeof trialClient>, call: HandlerContext) => Promise<unknown>,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { ConfigurationError, readEnvironment } from "./environment.js";
+import { ConfigurationError, listenAddress, readEnvironment } from "./environment.js";
 
 const schema = z.object({
   DATABASE_URL: z.url("expected a postgresql:// URL"),
@@ -24,3 +24,17 @@ test("what is right is read", () => {
     PORT: 1,
   });
 });
+
+test.each(["0.0.0.0:65536", "127.0.0.1:99999", "127.0.0.1", ":50051"])(
+  "%s is no address to listen on",
+  (address) => {
+    const listening = z.object({ LISTEN: listenAddress });
+    expect(() => readEnvironment(listening, { LISTEN: address })).toThrow(
+      "LISTEN is wrong: host:port, such as 127.0.0.1:50051 or [::]:50051",
+    );
+    expect(readEnvironment(listening, { LISTEN: "[::]:65535" }).LISTEN).toEqual({
+      host: "[::]",
+      port: 65_535,
+    });
+  },
+);

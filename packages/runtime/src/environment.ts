@@ -49,6 +49,7 @@ export function readBy<Value>(expected: string, read: (text: string) => Value) {
   });
 }
 
+const MAX_PORT = 65_535;
 const ADDRESS = "host:port, such as 127.0.0.1:50051 or [::]:50051";
 
 /**
@@ -63,7 +64,8 @@ export const listenAddress = z
   .transform((text) => {
     const colon = text.lastIndexOf(":");
     return { host: text.slice(0, colon), port: Number(text.slice(colon + 1)) };
-  });
+  })
+  .refine(({ port }) => port <= MAX_PORT, ADDRESS);
 
 /**
  * A variable that holds the ISO 4217 code of the shop's prices; GBP where it is not set.

@@ -44,7 +44,7 @@ export interface ServiceConfig {
   shedding?: Partial<SheddingLimits>;
   /** Where they differ from the engine's limits for a peer. */
   limits?: Partial<ServerLimits>;
-  /** Where rules get the time from; the system's clock where absent. */
+  /** Where rules get the time from; the clock of Postgres where absent, which all replicas share. */
   clock?: Clock;
   /** Called at the named places of the service; nothing happens there where absent. */
   faultPoint?: FaultPoint | undefined;

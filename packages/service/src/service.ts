@@ -83,6 +83,8 @@ export class Service<Client extends PrismaClientLike> implements AsyncDisposable
         ...(config.databasePoolSize && { poolSize: config.databasePoolSize }),
       }),
     );
+    // So that its time is known before anything is asked that has to do with time.
+    await database.ping().catch(() => undefined);
     const events = parts.use(
       await Events.connect({
         ...config.nats,

@@ -1,7 +1,7 @@
 import { ItemsReturnedSchema, OrderCancelledSchema } from "@emporium/contracts/orders/v1";
 import { type Events, on } from "@emporium/events";
 import { attachToken, OwnTokens } from "@emporium/identity";
-import { type Logger, noFaults, systemClock } from "@emporium/runtime";
+import { type Clock, type Logger, noFaults } from "@emporium/runtime";
 import { type RunningService, Service } from "@emporium/service";
 import { CheckoutModule } from "./checkout.module.js";
 import { type CheckoutConfig, defaultSagaSettings, type Settings } from "./config.js";
@@ -37,7 +37,7 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
   });
   const { database, events } = service;
   const { dataKeys, inventoryAddress, ordersAddress, tls } = config;
-  const settings = settingsOf(config, service.log);
+  const settings = settingsOf(config, database.clock, service.log);
   // With connections of its own, as the system apart that it stands for: a consumer that holds all
   // of the service's still finds one for the refund that it waits for.
   const ledger = await service.openDatabase("payment-simulator", LEDGER_CONNECTIONS);
@@ -64,9 +64,9 @@ export async function create(config: CheckoutConfig): Promise<RunningService> {
 }
 
 /** What the service's parts are told, with what is usual where nothing was said. */
-function settingsOf(config: CheckoutConfig, log: Logger): Settings {
+function settingsOf(config: CheckoutConfig, clock: Clock, log: Logger): Settings {
   return {
-    clock: config.clock ?? systemClock,
+    clock: config.clock ?? clock,
     currency: config.currency,
     saga: { ...defaultSagaSettings, ...config.saga },
     slowPaymentMs: config.slowPaymentMs ?? 2_000,

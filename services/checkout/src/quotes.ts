@@ -57,9 +57,7 @@ export class Quotes {
     const known = await this.#findSame(request.quoteId, hash, signal);
     if (known) return toMessage(known);
     const row = await this.#toRow(request, hash, signal);
-    const data = { ...row, lines: row.lines.map((line) => ({ ...line })) };
-    const { count } = await this.database.prisma.quote.createMany({ data, skipDuplicates: true });
-    if (count > 0) return toMessage(row);
+    if (await this.#insert(row, signal)) return toMessage(row);
     // Somebody used the id at the same moment.
     return this.create(request, signal);
   }
@@ -119,6 +117,21 @@ export class Quotes {
     });
   }
 
+  /** False where the id is taken. */
+  async #insert(row: QuoteRow, signal: AbortSignal): Promise<boolean> {
+    const inserted = await this.database.query(signal, INSERT, [
+      row.quoteId,
+      row.customerId,
+      row.currency,
+      row.total,
+      JSON.stringify(row.lines),
+      row.contentHash,
+      row.expireTime,
+      row.createTime,
+    ]);
+    return inserted.length > 0;
+  }
+
   async #toRow(
     { quoteId, customerId, lines, expireTime }: CreateQuoteRequest,
     hash: Buffer,
@@ -168,7 +181,7 @@ function impossible(reason: Reason, quoteId: string, what: string): Error {
   });
 }
 
-/** Not Prisma: a replay asks it once for each order, and whether a quote is used stands elsewhere. */
+/** Not Prisma: these end with the call, and whether a quote is used stands elsewhere. */
 const COLUMNS = `
   quote_id AS "quoteId", customer_id AS "customerId", currency, total, lines,
   content_hash AS "contentHash", expire_time AS "expireTime", create_time AS "createTime"`;
@@ -182,3 +195,11 @@ const OFFERS = `
   SELECT ${COLUMNS} FROM quotes
   WHERE customer_id = $1 AND expire_time > $2 AND NOT ${USED}
   ORDER BY expire_time, quote_id LIMIT $3`;
+
+const INSERT = `
+  INSERT INTO quotes (
+    quote_id, customer_id, currency, total, lines, content_hash, expire_time, create_time
+  )
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+  ON CONFLICT DO NOTHING
+  RETURNING quote_id`;

@@ -168,3 +168,18 @@ test("an id that stands for a purchase is not lost to a race for another quote",
   const free = answers[0] === "OK" ? other : one;
   expect(await reasonFor(buy(free.quoteId))).toBe("OK");
 });
+
+test("the statement that writes a quote ends when its caller leaves", async () => {
+  const caller = new AbortController();
+  const waits = `SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%INTO quotes%'`;
+  const waiting = async () => (await shop.database.query(undefined, waits)).length;
+  await shop.database.transaction(undefined, async (tx) => {
+    await tx.query("LOCK TABLE quotes IN SHARE MODE");
+    const left = replica.quotes.create(request(), caller.signal).catch((error: unknown) => error);
+    await expect.poll(waiting, { interval: 10, timeout: 5_000 }).toBe(1);
+    caller.abort("left");
+    expect(await left).toBe("left");
+    await expect.poll(waiting, { interval: 10, timeout: 5_000 }).toBe(0);
+  });
+});

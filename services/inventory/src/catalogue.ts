@@ -20,11 +20,15 @@ import { toLevel } from "./stock.js";
 
 const DEFAULT_PAGE_SIZE = 100;
 
-/** Typed SQL: Prisma's text, and with it the server's plan, differs with the number of SKUs. */
-const CHECK = `
+/** Typed SQL, since Prisma's queries do not end with the call. */
+const SELECT = `
   SELECT sku, title, unit_price AS "unitPrice", on_hand AS "onHand", reserved,
     stock_revision AS "stockRevision", create_time AS "createTime", update_time AS "updateTime"
-  FROM product WHERE sku = ANY($1::text[])`;
+  FROM product`;
+
+const CHECK = `${SELECT} WHERE sku = ANY($1::text[])`;
+
+const PAGE = `${SELECT} WHERE sku > $1 ORDER BY sku LIMIT $2`;
 
 /** What the shop sells. Levels it only reads: `stock.ts` writes them. */
 @Injectable()
@@ -35,15 +39,14 @@ export class Catalogue {
   ) {}
 
   /** A page of products by SKU, with the token of the next one. */
-  async list({ pageSize, pageToken }: { pageSize: number; pageToken: string }) {
+  async list(
+    { pageSize, pageToken }: { pageSize: number; pageToken: string },
+    signal: AbortSignal,
+  ) {
     const after = fromPageToken(pageToken);
     const size = pageSize || DEFAULT_PAGE_SIZE;
     // one row more than the page tells whether there is another page
-    const rows = await this.database.prisma.product.findMany({
-      where: { sku: { gt: after } },
-      orderBy: { sku: "asc" },
-      take: size + 1,
-    });
+    const rows = await this.database.query<Product>(signal, PAGE, [after, size + 1]);
     const page = rows.slice(0, size);
     const last = rows.length > size ? page.at(-1) : undefined;
     return {
@@ -53,8 +56,8 @@ export class Catalogue {
   }
 
   /** One product with its level. */
-  async get(sku: string): Promise<StockItem> {
-    const row = await this.database.prisma.product.findUnique({ where: { sku } });
+  async get(sku: string, signal: AbortSignal): Promise<StockItem> {
+    const [row] = await this.database.query<Product>(signal, CHECK, [[sku]]);
     if (!row) throw productNotFound([{ field: "sku", sku }]);
     return this.#toItem(row);
   }

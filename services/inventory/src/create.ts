@@ -1,6 +1,5 @@
 import { ItemsReturnedSchema, OrderCancelledSchema } from "@emporium/contracts/orders/v1";
 import { on } from "@emporium/events";
-import { systemClock } from "@emporium/runtime";
 import { type RunningService, Service } from "@emporium/service";
 import {
   DEFAULT_RESERVATION_TTL_MS,
@@ -27,7 +26,7 @@ export async function create(config: InventoryConfig): Promise<RunningService> {
     client: (adapter) => new PrismaClient({ adapter }),
   });
   const { database, events, log } = service;
-  const { clock = systemClock, currency } = config;
+  const { clock = database.clock, currency } = config;
   const { reservationTtlMs = DEFAULT_RESERVATION_TTL_MS } = config;
   const settings = { clock, currency, reservationTtlMs };
   const app = await service.serve(InventoryModule.with({ database, events, settings }));

@@ -29,12 +29,12 @@ export class InventoryController implements ServiceImpl<typeof InventoryService>
     private readonly stockTaking: StockTaking,
   ) {}
 
-  listProducts(request: ListProductsRequest) {
-    return this.catalogue.list(request);
+  listProducts(request: ListProductsRequest, { signal }: HandlerContext) {
+    return this.catalogue.list(request, signal);
   }
 
-  async getProduct({ sku }: GetProductRequest) {
-    const { product, level } = await this.catalogue.get(sku);
+  async getProduct({ sku }: GetProductRequest, { signal }: HandlerContext) {
+    const { product, level } = await this.catalogue.get(sku, signal);
     return { product, level };
   }
 

@@ -16,6 +16,8 @@ test.each([
   ["another version", encode({ version: 2, after: "85123A" })],
   ["more than a token has", encode({ version: 1, after: "85123A", filter: "x" })],
   ["an empty SKU", encode({ version: 1, after: "" })],
+  ["a SKU with a NUL", encode({ version: 1, after: "A\0" })],
+  ["a SKU with half a character", encode({ version: 1, after: "A\ud800" })],
 ])("%s is refused as a page token", (_, token) => {
   expect(() => fromPageToken(token)).toThrow(
     expect.toSatisfy((error) => reasonOf(error)?.reason === "INVALID_PAGE_TOKEN"),

@@ -2,7 +2,10 @@ import { EngineReason } from "@emporium/contracts/options/v1";
 import { engineFailure } from "@emporium/grpc";
 import { z } from "zod";
 
-const Token = z.strictObject({ version: z.literal(1), after: z.string().min(1).max(32) });
+/** The contract's pattern of a SKU: Postgres takes no NUL, which JSON can name. */
+const SKU = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
+
+const Token = z.strictObject({ version: z.literal(1), after: z.string().regex(SKU) });
 
 /** The token of the page that begins after this SKU. */
 export function toPageToken(after: string): string {

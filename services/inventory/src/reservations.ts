@@ -91,8 +91,8 @@ export class Reservations {
 
   /** Lets some reservations whose time has run out expire, and tells how many: 0 when all have. */
   async expireDue(signal?: AbortSignal): Promise<number> {
-    const now = this.settings.clock.now();
     return this.database.transaction(signal, async (tx) => {
+      const now = this.settings.clock.now();
       const due = await tx.query<{ id: string }>(LOCK_DUE, [now, SWEEP_BATCH]);
       const asks = due.map(({ id }): Ask => ({ kind: "expire", id }));
       await this.settle(tx, asks, now);

@@ -1,5 +1,4 @@
 import { attachToken, OwnTokens } from "@emporium/identity";
-import { systemClock } from "@emporium/runtime";
 import { type RunningService, Service } from "@emporium/service";
 import type { OrdersConfig } from "./config.js";
 import { PrismaClient } from "./generated/prisma/client.js";
@@ -21,7 +20,7 @@ export async function create(config: OrdersConfig): Promise<RunningService> {
   });
   const { database, events } = service;
   const { dataKeys, inventoryAddress, tls, currency } = config;
-  const { clock = systemClock, taxRateBasisPoints = 0 } = config;
+  const { clock = database.clock, taxRateBasisPoints = 0 } = config;
   await service.serve(
     OrdersModule.with({
       database,

@@ -7,6 +7,7 @@ import type { ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import type { Frame } from "../compression.js";
 import { RefusedRequest } from "../contract/request-decoder.js";
 import { engineFailure } from "../failure.js";
+import { hostAndPort } from "../listener.js";
 import type { WireCall } from "../running-call.js";
 import { ACCEPTED_ENCODINGS, decompress } from "../wire/inflate.js";
 import { MessageReader, PREFIX_BYTES } from "../wire/message-reader.js";
@@ -124,8 +125,8 @@ export class Http2Call extends Http2Stream implements WireCall {
   }
 
   getPeer(): string {
-    const { remoteAddress, remotePort } = this.connection.socket;
-    return `${remoteAddress}:${remotePort}`;
+    const { remoteAddress = "", remotePort = 0 } = this.connection.socket;
+    return hostAndPort(remoteAddress, remotePort);
   }
 
   getDeadline(): number {

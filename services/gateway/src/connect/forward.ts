@@ -44,7 +44,7 @@ function unary(method: DescMethodUnary, transport: Transport) {
     try {
       const { signal, requestHeader } = context;
       const headers = metadataOf(requestHeader);
-      const timeoutMs = context.timeoutMs();
+      const timeoutMs = leftMs(context);
       const response = await transport.unary(method, signal, timeoutMs, headers, request);
       addMetadata(response.header, context.responseHeader);
       addMetadata(response.trailer, context.responseTrailer);
@@ -64,7 +64,7 @@ async function* messages(
   try {
     const { signal, requestHeader } = context;
     const headers = metadataOf(requestHeader);
-    const timeoutMs = context.timeoutMs();
+    const timeoutMs = leftMs(context);
     const response = await transport.stream(method, signal, timeoutMs, headers, requests);
     addMetadata(response.header, context.responseHeader);
     yield* response.message;
@@ -94,4 +94,10 @@ function forwarded(error: unknown): ConnectError {
 
 async function* just<T>(value: T) {
   yield value;
+}
+
+/** Milliseconds that the caller still waits; never 0, which would mean that it waits for ever. */
+function leftMs(context: { timeoutMs(): number | undefined }): number | undefined {
+  const timeoutMs = context.timeoutMs();
+  return timeoutMs === undefined ? undefined : Math.max(1, timeoutMs);
 }
