@@ -140,11 +140,11 @@ export class Http2Connection {
   }
 
   /** Lets the streams that are open finish, takes no new ones, and closes (section 6.8). */
-  drain(): void {
+  drain(nowMs = performance.now()): void {
     if (this.isDraining || this.isClosed) return;
     this.isDraining = true;
     this.writer.numbers(FrameType.GOAWAY, 0, 0, LAST_STREAM, ErrorCode.NO_ERROR);
-    this.liveness.beginDrain();
+    this.liveness.beginDrain(nowMs);
   }
 
   /** Ends the connection now: GOAWAY, and whatever is open is over. */

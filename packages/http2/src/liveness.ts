@@ -33,8 +33,8 @@ export class Liveness {
     this.#hasRead = true;
   }
 
-  beginDrain(): void {
-    this.#drainingMs = performance.now();
+  beginDrain(nowMs: number): void {
+    this.#drainingMs = nowMs;
     this.#connection.writer.bytes(FrameType.PING, 0, 0, DRAIN);
   }
 
@@ -60,8 +60,8 @@ export class Liveness {
       if (nowMs - this.#drainingMs > DRAIN_PING_MS) this.#endDrain();
       const graceMs = nowMs - this.#drainingMs;
       if (this.#isAged(this.#drainingMs) && graceMs > limits.maxAgeGraceMs) connection.close();
-    } else if (this.#isAged(nowMs)) connection.drain();
-    else if (nowMs - this.#lastStreamMs > limits.maxIdleMs) connection.drain();
+    } else if (this.#isAged(nowMs)) connection.drain(nowMs);
+    else if (nowMs - this.#lastStreamMs > limits.maxIdleMs) connection.drain(nowMs);
     this.#keepAlive(nowMs, limits.keepaliveTimeMs, limits.keepaliveTimeoutMs);
   }
 

@@ -161,12 +161,17 @@ export abstract class Http2Stream {
     return isWhole ? this.#received === contentLength : this.#received <= contentLength;
   }
 
+  /** Bytes that wait for the peer's window or for the socket. */
+  get waitingBytes(): number {
+    return (this.#waiting ?? []).reduce((sum, { bytes, at }) => sum + bytes.length - at, 0);
+  }
+
   /** For the connection: drops what waits; returns its bytes. */
   drop(): number {
     this.isClosed = true;
-    const waiting = this.#waiting ?? [];
+    const { waitingBytes } = this;
     this.#waiting = undefined;
     this.onClosed();
-    return waiting.reduce((sum, { bytes, at }) => sum + bytes.length - at, 0);
+    return waitingBytes;
   }
 }
